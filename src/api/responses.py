@@ -1,0 +1,106 @@
+"""What the API answers."""
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import BaseModel, Field
+
+from contracts.orders import OrderProgress
+
+_ORDER_ID = "01936f5e-7c1a-7d3e-9b52-3f8a6c1d2e4f"
+_RECEIVED = "2026-01-15T09:30:00Z"
+
+
+class OrderAccepted(BaseModel):
+    model_config = {
+        "json_schema_extra": {
+            "examples": [{"order_id": _ORDER_ID, "workflow_id": f"order-{_ORDER_ID}", "status": "received"}]
+        }
+    }
+
+    order_id: str
+    workflow_id: str
+    status: str
+
+
+class OrderView(OrderProgress):
+    """An order in full."""
+
+    model_config = {
+        "json_schema_extra": {
+            "examples": [
+                {
+                    "order_id": _ORDER_ID,
+                    "workflow_id": f"order-{_ORDER_ID}",
+                    "customer_id": "c-1001",
+                    "status": "refused",
+                    "currency": "EUR",
+                    "amount_minor": 2500,
+                    "received_at": _RECEIVED,
+                    "updated_at": "2026-01-15T09:30:01Z",
+                    "ended_at": "2026-01-15T09:30:01Z",
+                    "steps": [
+                        {
+                            "step": "payment",
+                            "state": "refused",
+                            "reference": None,
+                            "started_at": _RECEIVED,
+                            "ended_at": "2026-01-15T09:30:01Z",
+                        }
+                    ],
+                    "reason": {"code": "card_declined", "message": "The card was declined."},
+                    "cancellation": None,
+                    "as_of": "now",
+                }
+            ]
+        }
+    }
+
+    workflow_id: str
+    as_of: Literal["now", "last_known"] = Field(
+        description="`last_known`: no order worker answered, so this is the newest state on record."
+    )
+
+
+class OrderSummary(BaseModel):
+    order_id: str
+    workflow_id: str
+    customer_id: str
+    status: str
+    currency: str | None
+    amount_minor: int | None
+    received_at: datetime
+    ended_at: datetime | None
+
+
+class OrderPage(BaseModel):
+    """`next_cursor` is given back as `cursor` to get the next page; null on the last."""
+
+    orders: list[OrderSummary]
+    next_cursor: str | None
+
+
+class StepHistory(BaseModel):
+    """One activity of an order, as Temporal's history has it. `waited_seconds` is the time in the task queue."""
+
+    step: str
+    activity: str
+    task_queue: str
+    state: Literal["scheduled", "started", "completed", "failed", "timed_out", "cancelled"]
+    attempts: int
+    scheduled_at: datetime
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    waited_seconds: float | None = None
+    failure: str | None = Field(default=None, description="The type of the last failure.")
+
+
+class OrderHistory(BaseModel):
+    order_id: str
+    workflow_id: str
+    steps: list[StepHistory]
+
+
+class Health(BaseModel):
+    status: Literal["ok", "unready"]
+    problems: list[str] = []

@@ -1,0 +1,52 @@
+"""The connection to Temporal that every process makes in the same way."""
+
+import asyncio
+import logging
+import os
+import socket
+from datetime import timedelta
+
+from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.envconfig import ClientConfig
+from temporalio.runtime import Runtime, TelemetryConfig
+from temporalio.service import RPCError
+
+from service.settings import SettingError
+
+HEARTBEAT_SECONDS = 5.0
+"""How often each worker process tells the server that it lives; judged by whoever watches (facts: 1 to 60 s)."""
+
+_log = logging.getLogger(__name__)
+
+
+async def connect(service: str) -> Client:
+    """Connect as TEMPORAL_* says, waiting for a server that is not up yet.
+
+    `service` names the process in the server's eyes, with its process id and host. Raises SettingError for unusable TEMPORAL_* settings.
+    """
+    while True:
+        try:
+            return await _client(service, lazy=False)
+        except (RPCError, RuntimeError) as error:
+            _log.warning("Temporal is not reachable yet: %s", error)
+            await asyncio.sleep(1)
+
+
+async def lazy_client(service: str) -> Client:
+    """A client that connects at its first call, so that a process can answer without Temporal."""
+    return await _client(service, lazy=True)
+
+
+async def _client(service: str, *, lazy: bool) -> Client:
+    try:
+        config = ClientConfig.load_client_connect_config()
+    except Exception as error:  # The SDK raises no type of its own for a bad profile.
+        raise SettingError(f"TEMPORAL_* settings: {error}") from None
+    config.setdefault("target_host", "127.0.0.1:7233")
+    runtime = Runtime(
+        telemetry=TelemetryConfig(), worker_heartbeat_interval=timedelta(seconds=HEARTBEAT_SECONDS)
+    )
+    return await Client.connect(
+        **config, identity=f"{service}:{os.getpid()}@{socket.gethostname()}", data_converter=pydantic_data_converter, runtime=runtime, lazy=lazy
+    )

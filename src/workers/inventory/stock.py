@@ -1,0 +1,114 @@
+"""The stock: how many of each SKU can still be reserved, and who holds what."""
+
+import csv
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from operator import itemgetter
+from pathlib import Path
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from contracts.errors import Refusal
+from contracts.orders import Item
+from service.settings import SettingError
+from workers.database import Database
+
+_metadata = sa.MetaData()
+stock = sa.Table(
+    "stock",
+    _metadata,
+    sa.Column("sku", sa.String(64), primary_key=True),
+    sa.Column("available", sa.BigInteger, nullable=False),
+)
+reservations = sa.Table(
+    "reservations",
+    _metadata,
+    sa.Column("key", sa.String(128), primary_key=True),
+    sa.Column("sku", sa.String(64), primary_key=True),
+    sa.Column("quantity", sa.BigInteger, nullable=False),
+)
+_CHUNK = 500  # Databases bound the parameters of one statement.
+
+
+class Stock:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def add_new(self, catalogue: Path) -> None:
+        """Take in the catalogue's SKUs (CSV: sku, available) that are not known yet; known ones keep their count.
+
+        Raises SettingError for a catalogue that can't be read.
+        """
+        try:
+            with catalogue.open(newline="") as file:
+                rows = [{"sku": row["sku"], "available": int(row["available"])} for row in csv.DictReader(file)]
+        except (OSError, KeyError, ValueError) as error:
+            raise SettingError(f"ORDERFLOW_INVENTORY_CATALOGUE: {catalogue}: {error!r}") from None
+        async with self._database.transaction() as connection:
+            insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+            await connection.execute(insert(stock).on_conflict_do_nothing(), rows)
+
+    async def reserve(self, key: str, items: Iterable[Item]) -> None:
+        """Take all items or none; a repeat takes nothing more. Raises Refusal when stock is short or a SKU unknown."""
+        wanted: Counter[str] = Counter()
+        for item in items:
+            wanted[item.sku] += item.quantity
+        async with self._database.transaction() as connection:
+            held = await connection.scalar(
+                sa.select(sa.func.count()).select_from(reservations).where(reservations.c.key == key)
+            )
+            if held:
+                return
+            _refuse_short(wanted, await self._lock(connection, sorted(wanted)))
+            rows = [{"key": key, "sku": sku, "quantity": quantity} for sku, quantity in wanted.items()]
+            await connection.execute(
+                sa.update(stock)
+                .where(stock.c.sku == sa.bindparam("of"))
+                .values(available=stock.c.available - sa.bindparam("taken")),
+                [{"of": sku, "taken": quantity} for sku, quantity in sorted(wanted.items())],
+            )
+            await connection.execute(sa.insert(reservations), rows)
+
+    async def release(self, key: str) -> None:
+        """Put back what `key` holds; a repeat puts back nothing more."""
+        async with self._database.transaction() as connection:
+            freed = await connection.execute(
+                sa.delete(reservations)
+                .where(reservations.c.key == key)
+                .returning(reservations.c.sku, reservations.c.quantity)
+            )
+            back = [{"of": row.sku, "freed": row.quantity} for row in freed]
+            if back:
+                await connection.execute(
+                    sa.update(stock)
+                    .where(stock.c.sku == sa.bindparam("of"))
+                    .values(available=stock.c.available + sa.bindparam("freed")),
+                    sorted(back, key=itemgetter("of")),
+                )
+
+    async def _lock(self, connection: AsyncConnection, skus: Sequence[str]) -> dict[str, int]:
+        """What is available of `skus`, held until the transaction ends.
+
+        Locked in order of SKU, so that two orders can't lock each other out. (SQLite has the whole database locked
+        and leaves FOR UPDATE away.)
+        """
+        available: dict[str, int] = {}
+        for start in range(0, len(skus), _CHUNK):
+            found = await connection.execute(
+                sa.select(stock.c.sku, stock.c.available)
+                .where(stock.c.sku.in_(skus[start : start + _CHUNK]))
+                .order_by(stock.c.sku)
+                .with_for_update()
+            )
+            available.update((row.sku, row.available) for row in found)
+        return available
+
+
+def _refuse_short(wanted: Mapping[str, int], available: Mapping[str, int]) -> None:
+    for sku, quantity in sorted(wanted.items()):
+        if sku not in available:
+            raise Refusal("unknown_sku", f"Article {sku} is not known.")
+        if available[sku] < quantity:
+            raise Refusal("out_of_stock", f"Article {sku} is out of stock in that quantity.")

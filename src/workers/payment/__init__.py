@@ -1,0 +1,5 @@
+"""Taking payment, and giving it back."""
+
+from workers.payment.activities import activities
+
+__all__ = ["activities"]

@@ -1,0 +1,58 @@
+"""A simulated carrier with magic postal codes; they are in the README. It keeps its own book, apart from the ledger."""
+
+import sqlalchemy as sa
+
+from contracts.errors import Refusal
+from contracts.orders import Address
+from workers.database import Database
+from workers.simulation import OutsideUnavailable, Temper, reference
+
+parcels = sa.Table(
+    "simulated_parcels",
+    sa.MetaData(),
+    sa.Column("key", sa.String(128), primary_key=True),
+    sa.Column("tracking_number", sa.String(64)),
+    sa.Column("pieces", sa.Integer, nullable=False),
+    sa.Column("state", sa.String(16), nullable=False),
+)
+
+
+class SimulatedCarrier:
+    def __init__(self, database: Database, temper: Temper) -> None:
+        self._database = database
+        self._temper = temper
+
+    async def ship(self, key: str, address: Address, pieces: int) -> str:
+        match address.postal_code:
+            case "SIM-UNDELIVERABLE":
+                raise Refusal("undeliverable_address", "The carrier can't deliver to this address.")
+            case "SIM-DOWN":
+                raise OutsideUnavailable("simulated: the carrier does not answer")
+            case "SIM-FLAKY":
+                self._temper.fail_at_first(key)
+            case "SIM-SLOW":
+                await self._temper.be_slow()
+        async with self._database.transaction() as connection:
+            state = await connection.scalar(sa.select(parcels.c.state).where(parcels.c.key == key))
+            if state == "recalled":
+                raise Refusal("parcel_recalled", "The parcel was called back and can't be sent again.")
+            if state is None:
+                await connection.execute(
+                    parcels.insert().values(
+                        key=key, tracking_number=reference("trk", key), pieces=pieces, state="left"
+                    )
+                )
+        if address.postal_code == "SIM-SLOW-ANSWER":  # Left, but the answer takes its time.
+            await self._temper.be_slow()
+        return reference("trk", key)
+
+    async def recall(self, key: str) -> str | None:
+        async with self._database.transaction() as connection:
+            found = await connection.execute(
+                sa.select(parcels.c.state, parcels.c.tracking_number).where(parcels.c.key == key)
+            )
+            row = found.one_or_none()
+            if row is None:
+                await connection.execute(parcels.insert().values(key=key, pieces=0, state="recalled"))
+                return None
+            return str(row.tracking_number) if row.state == "left" else None

@@ -1,0 +1,54 @@
+"""A step worker's composition root, the same for every step."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from importlib import import_module
+from typing import Any
+
+from pydantic_settings import SettingsConfigDict
+
+from contracts.registry import service
+from service.settings import Settings, WorkerSettings, load
+from service.worker import Duties, run_worker
+from telemetry import logs
+from workers.context import StepContext
+from workers.database import Database, database_url, migrate
+from workers.heartbeat import Heartbeats
+
+MakeActivities = Callable[[StepContext], Awaitable[Sequence[Callable[..., Any]]]]
+
+
+class StepSettings(WorkerSettings):
+    migrate: bool = True
+    """Whether the worker brings its database up to date when it starts; off where a job does that."""
+
+
+class DatabaseSettings(Settings):
+    """Read under the step's own prefix: `ORDERFLOW_PAYMENT_DATABASE_URL`."""
+
+    model_config = SettingsConfigDict(hide_input_in_errors=True)
+
+    database_url: str | None = None
+
+
+async def main(step: str) -> None:
+    """Run one step's worker until it is told to stop. Raises SettingError."""
+    logs.configure(step)
+    settings = load(StepSettings)
+    prefix = f"ORDERFLOW_{step.upper()}_"
+    given = load(DatabaseSettings, prefix).database_url
+    url = database_url(given, step, settings.data_dir, f"{prefix}DATABASE_URL")
+    if settings.migrate:
+        await migrate(step, url)
+    database = Database(url)
+    try:
+        activities = await _activities(step)(StepContext(step, settings.data_dir, database))
+        duties = Duties(activities=activities, interceptors=[Heartbeats()])
+        await run_worker(service(step), duties, settings)
+    finally:
+        await database.close()
+
+
+def _activities(step: str) -> MakeActivities:
+    """By convention: a step's package is `workers.<step>`."""
+    found: MakeActivities = import_module(f"workers.{step}").activities
+    return found
