@@ -8,7 +8,7 @@ import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, timedelta
 
 import uuid_utils.compat
 from temporalio.client import (
@@ -154,9 +154,7 @@ class Orders:
                 raise
             orders = [await _summary(execution) for execution in found.current_page or []]
         token = found.next_page_token
-        return OrderPage(
-            orders=orders, next_cursor=base64.urlsafe_b64encode(token).decode() if token else None
-        )
+        return OrderPage(orders=orders, next_cursor=base64.urlsafe_b64encode(token).decode() if token else None)
 
     async def cancel(self, order_id: str) -> OrderView:
         """Ask for the order to be undone. Raises Problem 409 when it is too late, 404, 503."""
@@ -226,7 +224,9 @@ class Orders:
         """An order that an operator ended past its workflow (terminated): what stands of it has to be looked at."""
         view = await self._last_known(handle, description)
         how = description.status.name.lower() if description.status else "closed"
-        reason = Reason(code=f"workflow_{how}", message=f"The order's workflow was {how} before it reached an end.")
+        reason = Reason(
+            code=f"workflow_{how}", message=f"The order's workflow was {how} before it reached an end."
+        )
         return view.model_copy(
             update={"status": Status.NEEDS_ATTENTION, "ended_at": description.close_time, "reason": reason}
         )

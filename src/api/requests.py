@@ -1,7 +1,7 @@
 """What a client may send, and its rules. This is the edge: past it an order is taken as right."""
 
 import hashlib
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, EmailStr, Field, StringConstraints, model_validator
 from pydantic_extra_types.country import CountryAlpha2
@@ -39,7 +39,7 @@ class SentAddress(_Sent):
     country: CountryAlpha2 = Field(description="ISO 3166-1 alpha-2.")
 
 
-EXAMPLE_ORDER = {
+EXAMPLE_ORDER: dict[str, Any] = {
     "customer_id": "c-1001",
     "items": [{"sku": "TEA-EARL-GREY", "quantity": 2, "unit_price_minor": 1250}],
     "currency": "EUR",

@@ -24,10 +24,12 @@ _EXAMPLES: dict[int, tuple[str, str]] = {
 }
 
 
-def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The errors a call can answer with, for the OpenAPI document."""
+def _responses(*problems: int, ended: str | None = None) -> dict[int | str, dict[str, Any]]:
+    """What else a call can answer, for the OpenAPI document: `problems`, and 200 where it waits for the end."""
     documented: dict[int | str, dict[str, Any]] = {}
-    for status in statuses:
+    if ended is not None:
+        documented[200] = {"model": OrderView, "description": f"With `wait`: {ended}."}
+    for status in problems:
         kind, detail = _EXAMPLES[status]
         example: dict[str, Any] = {"type": f"urn:orderflow:problem:{kind}", "status": status, "detail": detail}
         if status == 422:
@@ -61,9 +63,7 @@ def _known_status(status: Annotated[str | None, Query(examples=["shipping"])] = 
 
 OrdersDep = Annotated[Orders, Depends(_orders)]
 OrderId = Annotated[str, Path(pattern=r"^[0-9a-f-]{36}$", description="A UUID.")]
-Wait = Annotated[
-    int, Query(ge=0, le=60, description="Seconds to wait for the order's end before answering.")
-]
+Wait = Annotated[int, Query(ge=0, le=60, description="Seconds to wait for the order's end before answering.")]
 IdempotencyKey = Annotated[
     str | None,
     Header(
@@ -85,8 +85,7 @@ health_router = APIRouter(tags=["health"])
     response_model=OrderAccepted,
     summary="Place an order",
     dependencies=[Depends(_json_only)],
-    responses={200: {"model": OrderView, "description": "With `wait`: the order has ended."}}
-    | _problems(400, 401, 413, 415, 422, 503),
+    responses=_responses(400, 401, 413, 415, 422, 503, ended="the order has ended"),
 )
 async def place_order(
     sent: PlaceOrder,
@@ -110,7 +109,7 @@ async def place_order(
     )
 
 
-@orders_router.get("", summary="List orders", responses=_problems(401, 422, 503))
+@orders_router.get("", summary="List orders", responses=_responses(401, 422, 503))
 async def list_orders(
     orders: OrdersDep,
     status: Annotated[str | None, Depends(_known_status)],
@@ -122,7 +121,7 @@ async def list_orders(
     return await orders.page(status, customer_id, limit, cursor)
 
 
-@orders_router.get("/{order_id}", summary="An order in full", responses=_problems(401, 404, 422, 503))
+@orders_router.get("/{order_id}", summary="An order in full", responses=_responses(401, 404, 422, 503))
 async def get_order(order_id: OrderId, orders: OrdersDep) -> OrderView:
     return await orders.get(order_id)
 
@@ -131,12 +130,9 @@ async def get_order(order_id: OrderId, orders: OrdersDep) -> OrderView:
     "/{order_id}/cancel",
     status_code=202,
     summary="Cancel an order",
-    responses={200: {"model": OrderView, "description": "With `wait`: it is cancelled, and everything undone."}}
-    | _problems(401, 404, 409, 422, 503),
+    responses=_responses(401, 404, 409, 422, 503, ended="it is cancelled, and everything undone"),
 )
-async def cancel_order(
-    order_id: OrderId, orders: OrdersDep, response: Response, wait: Wait = 0
-) -> OrderView:
+async def cancel_order(order_id: OrderId, orders: OrdersDep, response: Response, wait: Wait = 0) -> OrderView:
     """Asks for everything to be undone. Once the parcel has left this is refused with 409."""
     view = await orders.cancel(order_id)
     if wait:
@@ -149,7 +145,7 @@ async def cancel_order(
 
 
 @orders_router.get(
-    "/{order_id}/history", summary="An order's steps, times and attempts", responses=_problems(401, 404, 422, 503)
+    "/{order_id}/history", summary="An order's steps, times and attempts", responses=_responses(401, 404, 422, 503)
 )
 async def order_history(order_id: OrderId, orders: OrdersDep) -> OrderHistory:
     return await orders.history(order_id)

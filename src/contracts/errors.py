@@ -14,7 +14,5 @@ class Refusal(ApplicationError):
     """
 
     def __init__(self, code: str, message: str) -> None:
-        super().__init__(
-            message, code, type=REFUSAL, non_retryable=True, category=ApplicationErrorCategory.BENIGN
-        )
+        super().__init__(message, code, type=REFUSAL, non_retryable=True, category=ApplicationErrorCategory.BENIGN)
         self.code = code

@@ -97,7 +97,7 @@ class StepProgress(Record):
 
 
 class Reason(Record):
-    """Why an order did not simply complete. `code` is for programs, `message` for people; neither holds personal data."""
+    """Why an order did not simply complete: `code` for programs, `message` for people; no personal data in either."""
 
     code: str
     message: str

@@ -54,9 +54,7 @@ async def look(client: Client, task_queue: str, queue_type: TaskQueueType.ValueT
     )
     polls = [p.last_access_time for p in described.pollers if p.identity == client.identity]
     listed = await client.workflow_service.list_workers(
-        ListWorkersRequest(
-            namespace=client.namespace, page_size=1, query=f"WorkerIdentity = '{client.identity}'"
-        ),
+        ListWorkersRequest(namespace=client.namespace, page_size=1, query=f"WorkerIdentity = '{client.identity}'"),
         timeout=timedelta(seconds=2),
     )
     beats = [worker.worker_heartbeat for worker in listed.workers_info]

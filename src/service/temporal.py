@@ -23,11 +23,13 @@ _log = logging.getLogger(__name__)
 async def connect(service: str) -> Client:
     """Connect as TEMPORAL_* says, waiting for a server that is not up yet.
 
-    `service` names the process in the server's eyes, with its process id and host. Raises SettingError for unusable TEMPORAL_* settings.
+    `service` names the process to the server, with its process id and host. Raises SettingError for unusable
+    TEMPORAL_* settings.
     """
+    runtime = _runtime()
     while True:
         try:
-            return await _client(service, lazy=False)
+            return await _client(service, runtime, lazy=False)
         except (RPCError, RuntimeError) as error:
             _log.warning("Temporal is not reachable yet: %s", error)
             await asyncio.sleep(1)
@@ -35,18 +37,23 @@ async def connect(service: str) -> Client:
 
 async def lazy_client(service: str) -> Client:
     """A client that connects at its first call, so that a process can answer without Temporal."""
-    return await _client(service, lazy=True)
+    return await _client(service, _runtime(), lazy=True)
 
 
-async def _client(service: str, *, lazy: bool) -> Client:
+def _runtime() -> Runtime:
+    return Runtime(telemetry=TelemetryConfig(), worker_heartbeat_interval=timedelta(seconds=HEARTBEAT_SECONDS))
+
+
+async def _client(service: str, runtime: Runtime, *, lazy: bool) -> Client:
     try:
         config = ClientConfig.load_client_connect_config()
-    except Exception as error:  # The SDK raises no type of its own for a bad profile.
+    except (RuntimeError, ValueError, TypeError, KeyError) as error:
         raise SettingError(f"TEMPORAL_* settings: {error}") from None
     config.setdefault("target_host", "127.0.0.1:7233")
-    runtime = Runtime(
-        telemetry=TelemetryConfig(), worker_heartbeat_interval=timedelta(seconds=HEARTBEAT_SECONDS)
-    )
     return await Client.connect(
-        **config, identity=f"{service}:{os.getpid()}@{socket.gethostname()}", data_converter=pydantic_data_converter, runtime=runtime, lazy=lazy
+        **config,
+        identity=f"{service}:{os.getpid()}@{socket.gethostname()}",
+        data_converter=pydantic_data_converter,
+        runtime=runtime,
+        lazy=lazy,
     )

@@ -94,9 +94,7 @@ class _Health:
         self.client: Client | None = None
         self._task_queue = task_queue
         self._type = (
-            TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW
-            if has_workflows
-            else TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY
+            TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW if has_workflows else TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY
         )
 
     def app(self) -> Starlette:

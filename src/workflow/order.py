@@ -88,7 +88,7 @@ class OrderWorkflow:
 
     async def _attempt(self, step: Step, bounds: Policy) -> Receipt:
         """Wait for the step's answer. A cancellation calls the step off, unless the order may not turn back."""
-        activity = workflow.start_activity(
+        activity: workflow.ActivityHandle[Receipt] = workflow.start_activity(
             step.activity,
             self._step_input(),
             activity_id=step.name,
@@ -112,16 +112,16 @@ class OrderWorkflow:
     async def _hold(self, step: Step) -> bool:
         """Whether the step is proved to have never begun, so that a cancelled order need not wait for its worker."""
         try:
-            return await workflow.execute_activity(
+            held: bool = await workflow.execute_activity(
                 HOLD_ACTIVITY,
                 step.name,
                 result_type=bool,
                 schedule_to_close_timeout=timedelta(seconds=15),
                 start_to_close_timeout=timedelta(seconds=5),
-                summary=f"has {step.name} begun?",
             )
         except ActivityError:
             return False  # Unknown: then the undo is owed.
+        return held
 
     async def _clear_up(self, step: Step, bounds: Policy, error: ActivityError) -> Receipt:
         """A step ended without its receipt. Raises `error` again, unless the step turns out to be done all the same."""
@@ -166,11 +166,11 @@ class OrderWorkflow:
         bounds = policy(step.name)
         self._record(step, StepState.UNDOING)
         try:
-            standing = await workflow.execute_activity(
+            standing: Receipt | None = await workflow.execute_activity(
                 step.undo,
                 self._step_input(),
                 activity_id=f"{step.name}-undo",
-                result_type=Receipt | None,
+                result_type=Receipt | None,  # type: ignore[arg-type]  # A union is a type to the converter.
                 task_queue=task_queue(step.name),
                 schedule_to_close_timeout=self._step_timeout,
                 start_to_close_timeout=timedelta(seconds=bounds.attempt_seconds),

@@ -21,7 +21,7 @@ class Policy:
     """Silence after which a worker counts as dead and the attempt is given to another."""
     first_retry_seconds: float = 1
     longest_retry_seconds: float = 60
-    """Retries back off, doubling, up to this: it is what an order waits at most once a broken neighbour is well again."""
+    """Retries back off, doubling, up to this: the longest that an order waits once a broken neighbour is well again."""
     point_of_no_return: bool = False
     """Once this step is done nothing is undone any more and a cancellation is refused."""
 

@@ -1,7 +1,6 @@
 """The ways a message leaves: SMTP, or a folder of .eml files where none is configured."""
 
 import asyncio
-import os
 from email.message import EmailMessage
 from pathlib import Path
 from typing import Literal, Protocol
@@ -46,7 +45,7 @@ class MailFolder:
         self._folder.mkdir(parents=True, exist_ok=True)
         partial = self._folder / f".{name}.partial"
         partial.write_bytes(content)
-        os.replace(partial, self._folder / f"{name}.eml")  # Seen whole or not at all.
+        partial.replace(self._folder / f"{name}.eml")  # Seen whole or not at all.
 
 
 class Smtp:
