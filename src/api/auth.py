@@ -24,9 +24,7 @@ class Authentication:
     def __init__(self, keys: Mapping[str, str]) -> None:
         self._keys = keys
 
-    async def __call__(
-        self, given: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
-    ) -> str | None:
+    async def __call__(self, given: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]) -> str | None:
         """The name of the caller's key."""
         if not self._keys:
             return None

@@ -77,9 +77,7 @@ def progress(history: Iterable[StepHistory]) -> list[StepProgress]:
             done = {StepState.DONE: StepState.UNDONE, StepState.RUNNING: StepState.UNDOING}
             state = done.get(state, StepState.UNDO_FAILED)
         started_at = known[entry.step].started_at if entry.step in known else entry.scheduled_at
-        known[entry.step] = StepProgress(
-            step=entry.step, state=state, started_at=started_at, ended_at=entry.ended_at
-        )
+        known[entry.step] = StepProgress(step=entry.step, state=state, started_at=started_at, ended_at=entry.ended_at)
     return list(known.values())
 
 

@@ -224,9 +224,7 @@ class Orders:
         """An order that an operator ended past its workflow (terminated): what stands of it has to be looked at."""
         view = await self._last_known(handle, description)
         how = description.status.name.lower() if description.status else "closed"
-        reason = Reason(
-            code=f"workflow_{how}", message=f"The order's workflow was {how} before it reached an end."
-        )
+        reason = Reason(code=f"workflow_{how}", message=f"The order's workflow was {how} before it reached an end.")
         return view.model_copy(
             update={"status": Status.NEEDS_ATTENTION, "ended_at": description.close_time, "reason": reason}
         )

@@ -104,9 +104,7 @@ async def place_order(
         if ended is not None:
             return JSONResponse(ended.model_dump(mode="json"), 200, headers=headers)
     response.headers.update(headers)
-    return OrderAccepted(
-        order_id=placed.order_id, workflow_id=workflow_id(placed.order_id), status=Status.RECEIVED
-    )
+    return OrderAccepted(order_id=placed.order_id, workflow_id=workflow_id(placed.order_id), status=Status.RECEIVED)
 
 
 @orders_router.get("", summary="List orders", responses=_responses(401, 422, 503))

@@ -43,7 +43,5 @@ def load(settings: type[S], prefix: str | None = None) -> S:
     except ValidationError as error:
         stated = prefix if prefix is not None else str(settings.model_config.get("env_prefix", ""))
         # The value is left out: it may be a secret.
-        wrong = (
-            f"{stated}{'_'.join(str(part) for part in e['loc'][:1]).upper()}: {e['msg']}" for e in error.errors()
-        )
+        wrong = (f"{stated}{'_'.join(str(part) for part in e['loc'][:1]).upper()}: {e['msg']}" for e in error.errors())
         raise SettingError("; ".join(wrong)) from None

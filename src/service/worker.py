@@ -58,9 +58,7 @@ async def run_worker(service: Service, duties: Duties, settings: WorkerSettings)
         await serving
 
 
-async def _work(
-    client: Client, task_queue: str, duties: Duties, settings: WorkerSettings, stop: asyncio.Event
-) -> None:
+async def _work(client: Client, task_queue: str, duties: Duties, settings: WorkerSettings, stop: asyncio.Event) -> None:
     worker = Worker(
         client,
         task_queue=task_queue,
@@ -93,9 +91,7 @@ class _Health:
     def __init__(self, task_queue: str, has_workflows: bool) -> None:
         self.client: Client | None = None
         self._task_queue = task_queue
-        self._type = (
-            TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW if has_workflows else TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY
-        )
+        self._type = TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW if has_workflows else TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY
 
     def app(self) -> Starlette:
         return Starlette(routes=[Route("/healthz", self._alive), Route("/readyz", self._ready)])

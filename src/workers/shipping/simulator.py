@@ -38,9 +38,7 @@ class SimulatedCarrier:
                 raise Refusal("parcel_recalled", "The parcel was called back and can't be sent again.")
             if state is None:
                 await connection.execute(
-                    parcels.insert().values(
-                        key=key, tracking_number=reference("trk", key), pieces=pieces, state="left"
-                    )
+                    parcels.insert().values(key=key, tracking_number=reference("trk", key), pieces=pieces, state="left")
                 )
         if address.postal_code == "SIM-SLOW-ANSWER":  # Left, but the answer takes its time.
             await self._temper.be_slow()

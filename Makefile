@@ -1,0 +1,31 @@
+# Each target does its own set-up: nothing is needed beforehand but Python 3.11 or newer, and make.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: install demo up down test check bench
+
+install:
+	@$(PYTHON) scripts/install.py dev
+
+demo:
+	@$(PYTHON) scripts/install.py run
+	@$(BIN)/orderflow demo
+
+up:
+	@$(PYTHON) scripts/install.py run
+	@$(BIN)/orderflow up
+
+down:
+	@$(BIN)/orderflow down
+
+test: install
+	@$(BIN)/pytest
+
+check: install
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+bench: install
+	@$(BIN)/python -m benchmarks.orders
