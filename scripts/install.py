@@ -29,7 +29,7 @@ def use_a_recent_python():
     for minor in range(20, OLDEST[1] - 1, -1):
         python = shutil.which("python3.%d" % minor)
         if python and subprocess.call([python, "-c", ""], stderr=subprocess.DEVNULL) == 0:
-            os.execv(python, [python] + sys.argv)
+            os.execv(python, [python, *sys.argv])
     fail("Python 3.11 or newer is needed; this is %d.%d (set PYTHON=/path/to/python3.11)" % sys.version_info[:2])
 
 

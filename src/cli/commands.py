@@ -25,7 +25,7 @@ from service.settings import load
 _READY_SECONDS = 90.0
 _STATE_STYLES = {"running": "green", "starting": "yellow", "stopping": "yellow", "stopped": "dim"}
 
-console = Console(highlight=False)
+console = Console(highlight=False, soft_wrap=True)
 
 
 class Platform:

@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+from typing import IO
 
 import click
 
@@ -167,7 +168,7 @@ def order() -> None:
 @click.option("--wait", default=0, type=click.IntRange(0, 60), help="Seconds to wait for the order's end.")
 @click.option("--json", "as_json", is_flag=True, help="The API's answer as it is.")
 def order_submit(
-    file: click.utils.LazyFile | None,
+    file: IO[str] | None,
     sku: str,
     quantity: int,
     payment_method: str,

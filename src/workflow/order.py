@@ -51,7 +51,7 @@ class OrderWorkflow:
         )
 
     @workflow.run
-    async def run(self, given: OrderInput) -> OrderProgress:
+    async def run(self, _: OrderInput) -> OrderProgress:
         try:
             await self._step("payment")
             await self._step("inventory")

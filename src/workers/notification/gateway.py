@@ -52,7 +52,7 @@ class Smtp:
     def __init__(self, settings: MailSettings) -> None:
         self._settings = settings
 
-    async def send(self, name: str, message: EmailMessage) -> None:
+    async def send(self, name: str, message: EmailMessage) -> None:  # noqa: ARG002 - the Message-ID names it here
         given = self._settings
         try:
             await aiosmtplib.send(

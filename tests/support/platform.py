@@ -1,0 +1,139 @@
+"""A platform of real processes for a test: `orderflow up` in a folder and on ports of its own."""
+
+import json
+import os
+import socket
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from api.requests import EXAMPLE_ORDER
+from contracts.orders import ENDS
+from tests.support.eventually import eventually
+
+ORDERFLOW = Path(sys.executable).parent / "orderflow"
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+def free_health_offset() -> int:
+    """An offset at which the ports of all workers are free."""
+    for offset in range(1000, 40_000, 50):
+        try:
+            for port in range(8101 + offset, 8111 + offset):
+                socket.create_server(("127.0.0.1", port)).close()
+        except OSError:
+            continue
+        return offset
+    raise RuntimeError("no free ports")
+
+
+def an_order(**changes: Any) -> dict[str, Any]:
+    """A valid order; `postal_code` goes into its address, everything else replaces a field."""
+    order = EXAMPLE_ORDER | {k: v for k, v in changes.items() if k != "postal_code"}
+    if "postal_code" in changes:
+        order["shipping_address"] = order["shipping_address"] | {"postal_code": changes["postal_code"]}
+    return order
+
+
+class RunningPlatform:
+    """A platform that is up, as a user has it: the command line, HTTP, and the files it writes."""
+
+    def __init__(self, data_dir: Path, environment: Mapping[str, str]) -> None:
+        self.data_dir = data_dir
+        self.environment = dict(environment)
+        self.url = f"http://127.0.0.1:{environment['ORDERFLOW_API_PORT']}"
+        self.temporal_address = f"127.0.0.1:{environment['ORDERFLOW_TEMPORAL_PORT']}"
+        self.http = httpx.Client(base_url=self.url, timeout=70.0, trust_env=False)
+
+    def run(self, *arguments: str, check: bool = True, timeout: float = 150) -> subprocess.CompletedProcess[str]:
+        """Run `orderflow` with these arguments."""
+        done = subprocess.run(
+            [str(ORDERFLOW), *arguments],
+            capture_output=True,
+            text=True,
+            env=self.environment,
+            timeout=timeout,
+            check=False,
+        )
+        if check:
+            assert done.returncode == 0, f"orderflow {' '.join(arguments)}: {done.stdout}{done.stderr}"
+        return done
+
+    def status(self) -> dict[str, dict[str, Any]]:
+        """`orderflow status --json`, by service."""
+        return {one["service"]: one for one in json.loads(self.run("status", "--json").stdout)}
+
+    def pid(self, service: str) -> int:
+        return int(self.status()[service]["pid"])
+
+    def place(self, headers: Mapping[str, str] | None = None, **changes: Any) -> str:
+        """Place an order that must be accepted; its id."""
+        response = self.http.post("/orders", json=an_order(**changes), headers=headers)
+        assert response.status_code == 202, response.text
+        return str(response.json()["order_id"])
+
+    def order(self, order_id: str) -> dict[str, Any]:
+        response = self.http.get(f"/orders/{order_id}")
+        assert response.status_code == 200, response.text
+        found: dict[str, Any] = response.json()
+        return found
+
+    def until(self, order_id: str, status: str, within_seconds: float = 60) -> dict[str, Any]:
+        """The order once it has this status."""
+        return eventually(lambda: self.order(order_id), within_seconds, is_it=lambda order: order["status"] == status)
+
+    def end(self, order_id: str, within_seconds: float = 60) -> dict[str, Any]:
+        """The order once it has ended, whatever the end."""
+        return eventually(lambda: self.order(order_id), within_seconds, is_it=lambda order: order["status"] in ENDS)
+
+    def rows(self, step: str, query: str, *parameters: object) -> list[tuple[Any, ...]]:
+        """What a step's own database says (SQLite, read only)."""
+        with sqlite3.connect(f"file:{self.data_dir / f'{step}.db'}?mode=ro", uri=True) as connection:
+            found = connection.execute(query, parameters).fetchall()
+        connection.close()
+        return found
+
+    def effect(self, step: str, order_id: str) -> str | None:
+        """The state of the step's one effect in its ledger; None when there is none."""
+        found = self.rows(step, "SELECT state FROM effects WHERE order_id = ? AND step = ?", order_id, step)
+        assert len(found) <= 1
+        return str(found[0][0]) if found else None
+
+    def charges(self, order_id: str) -> list[tuple[Any, ...]]:
+        """The simulated card network's own book on this order: (amount_minor, state)."""
+        query = "SELECT amount_minor, state FROM simulated_charges WHERE key LIKE ?"
+        return self.rows("payment", query, f"{order_id}:%")
+
+
+@contextmanager
+def running_platform(data_dir: Path, **settings: str) -> Iterator[RunningPlatform]:
+    """Bring a platform up and take it down again. `settings` are further environment variables."""
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith(("ORDERFLOW_", "TEMPORAL_"))
+    }
+    environment |= {
+        "ORDERFLOW_DATA_DIR": str(data_dir),
+        "ORDERFLOW_API_PORT": str(free_port()),
+        "ORDERFLOW_TEMPORAL_PORT": str(free_port()),
+        "ORDERFLOW_TEMPORAL_HTTP_PORT": str(free_port()),
+        "ORDERFLOW_TEMPORAL_UI_PORT": str(free_port()),
+        "ORDERFLOW_HEALTH_PORT_OFFSET": str(free_health_offset()),
+        "ORDERFLOW_SIMULATOR_SLOW_SECONDS": "4",
+    } | settings
+    platform = RunningPlatform(data_dir, environment)
+    platform.run("up", "--detach")
+    try:
+        yield platform
+    finally:
+        platform.http.close()
+        platform.run("down")
