@@ -47,6 +47,8 @@ class Program:
     health_url: str
     ports: Mapping[int, str]
     task_queue: str | None = None
+    stop_seconds: int = 30
+    """How long it may take to stop before it is killed."""
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -78,7 +80,7 @@ def _service(service: Service, settings: PlatformSettings) -> Program:
         port, setting = service.port + settings.health_port_offset, "ORDERFLOW_HEALTH_PORT_OFFSET"
         changes = {"ORDERFLOW_HEALTH_PORT": str(port)}
     health_url = f"http://127.0.0.1:{port}/readyz"
-    return Program(service.name, command, health_url, {port: setting}, service.task_queue, changes)
+    return Program(service.name, command, health_url, {port: setting}, service.task_queue, environment=changes)
 
 
 def _temporal(settings: PlatformSettings) -> Program:
@@ -105,6 +107,8 @@ def _temporal(settings: PlatformSettings) -> Program:
             settings.temporal_http_port: "ORDERFLOW_TEMPORAL_HTTP_PORT",
             settings.temporal_ui_port: "ORDERFLOW_TEMPORAL_UI_PORT",
         },
+        # Its own shutdown waits for its internal pollers. Its SQLite file, with a write-ahead log, needs no goodbye.
+        stop_seconds=2,
     )
 
 

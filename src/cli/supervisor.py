@@ -17,7 +17,6 @@ from supervisor.xmlrpc import SupervisorTransport
 
 from cli.platform import Program
 
-_STOP_SECONDS = 30
 _LONGEST_SOCKET_PATH = 90  # The kernel's limit is 107 bytes; supervisord binds a longer name first.
 
 
@@ -150,7 +149,7 @@ class Supervisor:
                 "startsecs = 1",
                 "startretries = 3",
                 "stopsignal = TERM",
-                f"stopwaitsecs = {_STOP_SECONDS}",
+                f"stopwaitsecs = {program.stop_seconds}",
                 f"stdout_logfile = {_value(self.log_dir / f'{program.name}.jsonl')}",
                 "stdout_logfile_maxbytes = 50MB",
                 "stdout_logfile_backups = 3",
