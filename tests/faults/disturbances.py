@@ -1,0 +1,52 @@
+"""The faults that the tests bring about, each mended on leaving."""
+
+import os
+import signal
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from tests.support.eventually import eventually
+from tests.support.platform import RunningPlatform
+
+
+@contextmanager
+def stopped(platform: RunningPlatform, service: str) -> Iterator[None]:
+    """The service is stopped as an operator stops it."""
+    platform.run("stop", service)
+    try:
+        yield
+    finally:
+        platform.run("start", service)
+
+
+@contextmanager
+def killable(platform: RunningPlatform, service: str) -> Iterator[Callable[[], None]]:
+    """Gives a function that kills the service's process with SIGKILL. Leaves once its successor works."""
+    pid = platform.pid(service)
+    yield lambda: os.kill(pid, signal.SIGKILL)
+    eventually(
+        lambda: platform.status()[service], is_it=lambda status: status["state"] == "running" and status["pid"] != pid
+    )
+
+
+@contextmanager
+def frozen(platform: RunningPlatform, service: str) -> Iterator[None]:
+    """The service's process lives and does nothing."""
+    pid = platform.pid(service)
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+@contextmanager
+def write_locked(platform: RunningPlatform, step: str) -> Iterator[None]:
+    """The step's database takes no writes, so that its worker is held up in mid-activity."""
+    connection = sqlite3.connect(platform.data_dir / f"{step}.db", isolation_level=None, timeout=30)
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+        yield
+    finally:
+        connection.close()
