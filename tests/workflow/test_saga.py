@@ -18,7 +18,7 @@ _UNDOS = st.sampled_from(["undoes it"] * 4 + ["refuses"])
 _CANCELLATIONS = st.none() | st.tuples(st.sampled_from(_STEPS), st.sampled_from(["before", "during", "after"]))
 _scripts = st.builds(
     Script,
-    steps=st.fixed_dictionaries({step: _BEHAVIOURS for step in _STEPS}),
+    steps=st.fixed_dictionaries(dict.fromkeys(_STEPS, _BEHAVIOURS)),
     undos=st.fixed_dictionaries({step: _UNDOS for step in _STEPS if STEPS[step].undo}),
     cancel_in=_CANCELLATIONS,
 )
