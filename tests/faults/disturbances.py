@@ -1,12 +1,14 @@
-"""The faults that the tests bring about, each mended on leaving."""
+"""The faults that the tests bring about, each mended on leaving.
+
+A killed process needs no mending: its successor is started at once, and does the work.
+"""
 
 import os
 import signal
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tests.support.eventually import eventually
 from tests.support.platform import RunningPlatform
 
 
@@ -20,14 +22,9 @@ def stopped(platform: RunningPlatform, service: str) -> Iterator[None]:
         platform.run("start", service)
 
 
-@contextmanager
-def killable(platform: RunningPlatform, service: str) -> Iterator[Callable[[], None]]:
-    """Gives a function that kills the service's process with SIGKILL. Leaves once its successor works."""
-    pid = platform.pid(service)
-    yield lambda: os.kill(pid, signal.SIGKILL)
-    eventually(
-        lambda: platform.status()[service], is_it=lambda status: status["state"] == "running" and status["pid"] != pid
-    )
+def kill(pid: int) -> None:
+    """The process dies at once, with no chance to finish or to say goodbye."""
+    os.kill(pid, signal.SIGKILL)
 
 
 @contextmanager
