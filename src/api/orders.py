@@ -37,7 +37,6 @@ from contracts.orders import (
     OrderProgress,
     Reason,
     Status,
-    StepState,
     workflow_id,
 )
 from contracts.registry import task_queue
@@ -226,7 +225,12 @@ class Orders:
         how = description.status.name.lower() if description.status else "closed"
         reason = Reason(code=f"workflow_{how}", message=f"The order's workflow was {how} before it reached an end.")
         return view.model_copy(
-            update={"status": Status.NEEDS_ATTENTION, "ended_at": description.close_time, "reason": reason}
+            update={
+                "status": Status.NEEDS_ATTENTION,
+                "ended_at": description.close_time,
+                "reason": reason,
+                "cancellable": False,
+            }
         )
 
 
@@ -234,10 +238,9 @@ def refuse_if_too_late(view: OrderView) -> None:
     """Raises Problem 409 when the order can't be cancelled any more."""
     if view.cancellation is not None and view.cancellation.code in ("accepted", "cancelled"):
         return
-    left = any(s.step == "shipping" and s.state is StepState.DONE for s in view.steps)
     if view.status in ENDS:
         detail = f"The order has ended already: {view.status}."
-    elif left:
+    elif not view.cancellable:
         detail = "The parcel has left, so the order can't be cancelled any more."
     else:
         return

@@ -49,6 +49,7 @@ class OrderView(OrderProgress):
                         }
                     ],
                     "reason": {"code": "card_declined", "message": "The card was declined."},
+                    "cancellable": False,
                     "cancellation": None,
                     "as_of": "now",
                 }

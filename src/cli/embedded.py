@@ -14,7 +14,8 @@ from cli.status import ServiceStatus, wait_until_ready
 from cli.supervisor import Supervisor
 from service.settings import load
 
-_READY_SECONDS = 90.0
+_READY_SECONDS = 180.0
+"""Generous: seven processes start at once, on a machine that may be busy with others."""
 
 
 class Platform:

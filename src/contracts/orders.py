@@ -117,6 +117,8 @@ class OrderProgress(Record):
     steps: list[StepProgress] = []
     """In the order in which they began."""
     reason: Reason | None = None
+    cancellable: bool = True
+    """Whether a cancellation would still be heeded: not once the parcel has left or the order has ended."""
     cancellation: Reason | None = None
     """Set once a cancellation was asked for: what became of it."""
 

@@ -68,7 +68,8 @@ class OrderWorkflow:
     @workflow.query(name=PROGRESS_QUERY)
     def progress(self) -> OrderProgress:
         """Where the order is; works on running and on ended orders."""
-        return self._progress.model_copy(update={"cancellation": self._cancellation()})
+        cancellable = self._may_turn_back and self._progress.ended_at is None
+        return self._progress.model_copy(update={"cancellable": cancellable, "cancellation": self._cancellation()})
 
     async def _step(self, name: str) -> None:
         """Do one step. Raises what ended it when it was not done."""
