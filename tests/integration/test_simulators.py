@@ -17,7 +17,9 @@ from workers.payment.simulator import SimulatedCardNetwork, charges
 from workers.shipping.simulator import SimulatedCarrier, parcels
 from workers.simulation import OutsideUnavailable, SimulatorSettings, Temper
 
-LONG = Temper(SimulatorSettings(simulator_slow_seconds=3600))
+
+def very_slow() -> Temper:
+    return Temper(SimulatorSettings(simulator_slow_seconds=3600))
 
 
 @pytest.fixture
@@ -38,12 +40,12 @@ async def shipping(url: URL) -> AsyncIterator[Database]:
 
 @pytest.fixture
 def network(payment: Database) -> SimulatedCardNetwork:
-    return SimulatedCardNetwork(payment, LONG)
+    return SimulatedCardNetwork(payment, very_slow())
 
 
 @pytest.fixture
 def carrier(shipping: Database) -> SimulatedCarrier:
-    return SimulatedCarrier(shipping, LONG)
+    return SimulatedCarrier(shipping, very_slow())
 
 
 async def book(database: Database, table: sa.Table) -> list[dict[str, Any]]:
@@ -178,7 +180,7 @@ async def test_a_hand_over_and_its_recall_at_once_agree(shipping: Database, carr
 async def test_a_parcel_that_the_carrier_does_not_take_stays(
     shipping: Database, carrier: SimulatedCarrier, postal_code: str, error: type[Exception]
 ) -> None:
-    """An address that can't be delivered to is refused, a carrier that is down is a fault; nothing leaves either way."""
+    """An address that can't be delivered to is refused, a carrier that is down is a fault: nothing leaves."""
     with pytest.raises(error):
         await carrier.ship("k", address(postal_code), 1)
     assert await book(shipping, parcels) == []

