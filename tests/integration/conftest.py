@@ -43,6 +43,11 @@ async def temporal() -> AsyncIterator[WorkflowEnvironment]:
     async with await WorkflowEnvironment.start_local(
         dev_server_existing_path=str(Path(sys.executable).parent / "temporal"),
         dev_server_log_level="error",
+        # As the embedded platform has it: quick, and a worker that stops is let go at once.
+        dev_server_extra_args=[
+            *("--dynamic-config-value", "history.transferProcessorMaxPollRPS=2000"),
+            *("--dynamic-config-value", "frontend.enableCancelWorkerPollsOnShutdown=true"),
+        ],
         search_attributes=[ORDER_STATUS, CUSTOMER_ID],
         data_converter=pydantic_data_converter,
     ) as environment:
