@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import httpx
+
 from contracts.registry import STEPS
 from tests.support.eventually import eventually
 from tests.support.platform import RunningPlatform
@@ -46,6 +48,19 @@ def until_charged(platform: RunningPlatform, order_id: str) -> None:
 def until_parcel_left(platform: RunningPlatform, order_id: str) -> None:
     """Returns once the carrier has the parcel, whether or not it has said so."""
     eventually(lambda: parcels(platform, order_id), is_it=lambda found: [state for _, state in found] == ["left"])
+
+
+def cancel(platform: RunningPlatform, order_id: str) -> httpx.Response:
+    return platform.http.post(f"/orders/{order_id}/cancel")
+
+
+def check_too_late(response: httpx.Response) -> None:
+    """The answer to a cancellation is a problem that says why: the parcel has left."""
+    assert response.status_code == 409, response.text
+    assert response.headers["content-type"] == "application/problem+json"
+    problem = response.json()
+    assert problem["type"] == "urn:orderflow:problem:too-late-to-cancel"
+    assert "parcel has left" in problem["detail"]
 
 
 def check_completed_once(platform: RunningPlatform, order_id: str, within_seconds: float = 60) -> dict[str, Any]:

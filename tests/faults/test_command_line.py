@@ -21,10 +21,14 @@ def elsewhere(platform: RunningPlatform, tmp_path: Path) -> Iterator[RunningPlat
     """A platform of another folder and other ports that is not up, and must not come up."""
     ports = {setting: str(free_port()) for setting in PORTS}
     ports["ORDERFLOW_HEALTH_PORT_OFFSET"] = str(free_health_offset())
-    other = RunningPlatform(tmp_path / "data", platform.environment | ports | {"ORDERFLOW_DATA_DIR": str(tmp_path)})
+    other = RunningPlatform(
+        tmp_path / "data", platform.environment | ports | {"ORDERFLOW_DATA_DIR": str(tmp_path / "data")}
+    )
     yield other
     other.http.close()
-    assert other.run("down").stdout.strip() == "Nothing was up."
+    if other.data_dir.exists():
+        other.run("down")
+        pytest.fail("something was started all the same")
 
 
 def refusal(platform: RunningPlatform, *arguments: str) -> str:
@@ -54,14 +58,13 @@ def test_up_twice(platform: RunningPlatform) -> None:
     assert platform.status() == before
 
 
-@pytest.mark.parametrize("setting", ["ORDERFLOW_API_PORT", "ORDERFLOW_TEMPORAL_PORT", "ORDERFLOW_TEMPORAL_UI_PORT"])
+@pytest.mark.parametrize("setting", ["ORDERFLOW_API_PORT", "ORDERFLOW_TEMPORAL_PORT"])
 def test_port_in_use(elsewhere: RunningPlatform, setting: str) -> None:
     """`orderflow up` on a port that is in use names the port and the setting that changes it, in one line."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         elsewhere.environment[setting] = port
         line = refusal(elsewhere, "up", "--detach")
-    elsewhere.environment[setting] = str(free_port())
     assert port in line
     assert setting in line
 
@@ -85,10 +88,8 @@ def test_health_port_in_use(elsewhere: RunningPlatform) -> None:
 )
 def test_wrong_setting(elsewhere: RunningPlatform, setting: str, value: str, named: str) -> None:
     """`orderflow up` with a setting that can't be used names it in one line."""
-    right = dict(elsewhere.environment)
     elsewhere.environment[setting] = value
     assert named in refusal(elsewhere, "up", "--detach")
-    elsewhere.environment = right
 
 
 def test_orders(platform: RunningPlatform, tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 import time
 from typing import Any
 
-from tests.faults.checks import check_completed_once, step_states
+from tests.faults.checks import cancel, check_completed_once, check_too_late, step_states
 from tests.faults.disturbances import stopped, write_locked
 from tests.support.platform import RunningPlatform
 
@@ -19,19 +19,22 @@ def test_order_worker_stopped(platform: RunningPlatform) -> None:
     """Without an order worker orders are taken, ended ones told in full and running ones as last known, promptly."""
     ended = platform.place()
     in_full = check_completed_once(platform, ended)
-    with write_locked(platform, "shipping"):
-        running = platform.place()
-        before = platform.until(running, "shipping")
-        with stopped(platform, "order"):
-            assert order_within_two_seconds(platform, ended) == in_full
-            assert in_full["as_of"] == "now"
-            order = order_within_two_seconds(platform, running)
-            assert (order["status"], order["as_of"]) == ("shipping", "last_known")
-            assert step_states(order) == step_states(before)
-            assert [step["reference"] for step in order["steps"]] == [step["reference"] for step in before["steps"]]
-            assert (order["currency"], order["amount_minor"]) == (before["currency"], before["amount_minor"])
-            fresh = platform.place()
-            order = order_within_two_seconds(platform, fresh)
-            assert (order["status"], order["as_of"]) == ("received", "last_known")
-    check_completed_once(platform, running)
-    check_completed_once(platform, fresh)
+    assert in_full["as_of"] == "now"
+    with write_locked(platform, "notification"):
+        left = platform.place()
+        platform.until(left, "confirming")
+        with write_locked(platform, "shipping"):
+            running = platform.place()
+            before = platform.until(running, "shipping")
+            with stopped(platform, "order"):
+                assert order_within_two_seconds(platform, ended) == in_full
+                order = order_within_two_seconds(platform, running)
+                assert (order["status"], order["as_of"]) == ("shipping", "last_known")
+                assert step_states(order) == step_states(before)
+                assert (order["currency"], order["amount_minor"]) == (before["currency"], before["amount_minor"])
+                fresh = platform.place()
+                order = order_within_two_seconds(platform, fresh)
+                assert (order["status"], order["as_of"]) == ("received", "last_known")
+                check_too_late(cancel(platform, left))
+    for order_id in (left, running, fresh):
+        check_completed_once(platform, order_id)

@@ -7,7 +7,6 @@ import pytest
 
 from tests.faults.checks import available, check_completed_once, check_undone, history, reserved, step_states
 from tests.faults.conftest import BUSINESS_SKUS
-from tests.faults.disturbances import stopped
 from tests.support.platform import RunningPlatform
 
 
@@ -74,16 +73,6 @@ def test_flaky_neighbours(platform: RunningPlatform) -> None:
     attempts = history(platform, order_id)
     assert attempts["take_payment"]["attempts"] == 3
     assert attempts["ship_order"]["attempts"] == 3
-
-
-def test_worker_stopped(platform: RunningPlatform) -> None:
-    """An order whose shipping worker is stopped waits in shipping, and completes once the worker is started."""
-    with stopped(platform, "shipping"):
-        order_id = platform.place()
-        order = platform.until(order_id, "shipping")
-        assert step_states(order) == {"payment": "done", "inventory": "done", "shipping": "running"}
-        assert history(platform, order_id)["ship_order"]["state"] == "scheduled"
-    check_completed_once(platform, order_id)
 
 
 def test_business_order(platform: RunningPlatform) -> None:
