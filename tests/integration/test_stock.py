@@ -116,7 +116,8 @@ async def test_the_same_reservation_at_once_is_one(two_databases: Sequence[Datab
     """Twenty executions at once of one order's reservation of the last pieces all succeed and take them once."""
     await put(two_databases[0], A=5)
     stocks = [Stock(database) for database in two_databases]
-    await asyncio.gather(*(stocks[n % 2].reserve("k", items(A=5)) for n in range(20)))
+    ended = await asyncio.gather(*(stocks[n % 2].reserve("k", items(A=5)) for n in range(20)), return_exceptions=True)
+    assert ended == [None] * 20
     assert await left(two_databases[0]) == {"A": 0}
     assert await held(two_databases[0]) == {("k", "A"): 5}
 
@@ -134,7 +135,8 @@ async def test_opposing_orders_do_not_lock_each_other_out(two_databases: Sequenc
         if number % 3:
             await mine.release(f"k{number}")
 
-    await asyncio.gather(*(reserve_and_release(number) for number in range(60)))
+    ended = await asyncio.gather(*(reserve_and_release(number) for number in range(60)), return_exceptions=True)
+    assert ended == [None] * 60
     assert await left(two_databases[0]) == dict.fromkeys(skus, 1000 - 20)
 
 
