@@ -68,3 +68,5 @@ async def main(address: str, name: str) -> None:
 
 if __name__ == "__main__":
     asyncio.run(main(*sys.argv[1:]))
+    # Past the interpreter's own end, at which the SDK's threads, still beating, would abort the process with a trace.
+    os._exit(0)
