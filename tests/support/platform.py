@@ -55,7 +55,7 @@ class RunningPlatform:
         self.temporal_address = f"127.0.0.1:{environment['ORDERFLOW_TEMPORAL_PORT']}"
         self.http = httpx.Client(base_url=self.url, timeout=70.0, trust_env=False)
 
-    def run(self, *arguments: str, check: bool = True, timeout: float = 150) -> subprocess.CompletedProcess[str]:
+    def run(self, *arguments: str, check: bool = True, timeout: float = 210) -> subprocess.CompletedProcess[str]:
         """Run `orderflow` with these arguments."""
         done = subprocess.run(
             [str(ORDERFLOW), *arguments],
