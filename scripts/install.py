@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
@@ -17,12 +18,12 @@ LOG = VENV / "install.log"
 OLDEST = (3, 11)
 
 
-def fail(reason):
+def fail(reason: str) -> NoReturn:
     print("orderflow: " + reason, file=sys.stderr)
     raise SystemExit(1)
 
 
-def use_a_recent_python():
+def use_a_recent_python() -> None:
     """Go on in a newer interpreter from PATH when this one is too old."""
     if sys.version_info >= OLDEST:
         return
@@ -33,14 +34,21 @@ def use_a_recent_python():
     fail("Python 3.11 or newer is needed; this is %d.%d (set PYTHON=/path/to/python3.11)" % sys.version_info[:2])
 
 
-def run(step, command):
+def run(step: str, *command: object) -> None:
     """Run one command of the installation; its output goes to the log, a failure becomes one line."""
     print("orderflow: " + step + " …", file=sys.stderr, flush=True)
     # The machine's own certificates: behind a company's proxy the bundled ones know nobody.
     environment = dict(os.environ, UV_SYSTEM_CERTS="1", VIRTUAL_ENV=str(VENV), PIP_DISABLE_PIP_VERSION_CHECK="1")
     VENV.mkdir(exist_ok=True)
     with LOG.open("ab") as log:
-        code = subprocess.call(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=environment, cwd=ROOT)
+        code = subprocess.call(
+            [str(word) for word in command],
+            stdout=log,
+            stderr=log,
+            stdin=subprocess.DEVNULL,
+            env=environment,
+            cwd=ROOT,
+        )
     if code:
         written = LOG.read_text(errors="replace").lower()
         signs = ("connect", "resolve", "timed out", "network", "unreachable", "no matching distribution")
@@ -48,13 +56,13 @@ def run(step, command):
         fail("%s failed (exit %d)%s See %s" % (step, code, cause, LOG))
 
 
-def stamp(wanted):
+def stamp(wanted: str) -> str:
     """What an installation was made from. The folder counts: a moved virtual environment does not work."""
     made_from = [ROOT / "requirements" / (wanted + ".txt"), ROOT / "requirements" / "uv.txt", ROOT / "pyproject.toml"]
     return hashlib.sha256(b"".join(path.read_bytes() for path in made_from) + str(ROOT).encode()).hexdigest()
 
 
-def main(wanted):
+def main(wanted: str) -> None:
     use_a_recent_python()
     stamp_file = VENV / (wanted + ".stamp")
     if stamp_file.exists() and stamp_file.read_text() == stamp(wanted):
@@ -64,13 +72,13 @@ def main(wanted):
     python = VENV / "bin" / "python"
     if not python.exists() or subprocess.call([python, "-c", ""], stderr=subprocess.DEVNULL) != 0:
         shutil.rmtree(VENV, ignore_errors=True)
-        run("making the virtual environment .venv", [sys.executable, "-m", "venv", VENV])
+        run("making the virtual environment .venv", sys.executable, "-m", "venv", VENV)
     requirements = ROOT / "requirements"
     pip = [python, "-m", "pip", "install", "--quiet", "--require-hashes", "--only-binary", ":all:"]
-    run("installing the installer", [*pip, "-r", requirements / "uv.txt"])
+    run("installing the installer", *pip, "-r", requirements / "uv.txt")
     uv = [VENV / "bin" / "uv", "pip", "install", "--quiet"]
-    run("installing the locked packages", [*uv, "--require-hashes", "-r", requirements / (wanted + ".txt")])
-    run("installing orderflow", [*uv, "--no-deps", "--no-build-isolation", "--editable", ROOT])
+    run("installing the locked packages", *uv, "--require-hashes", "-r", requirements / (wanted + ".txt"))
+    run("installing orderflow", *uv, "--no-deps", "--no-build-isolation", "--editable", ROOT)
     stamp_file.write_text(stamp(wanted))
     if wanted == "dev":
         # What serves the tests serves a run as well: the two locks agree on every version.

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import binascii
+import hashlib
 import logging
 import uuid
 from collections.abc import AsyncIterator
@@ -37,6 +38,7 @@ from contracts.orders import (
     OrderProgress,
     Reason,
     Status,
+    StepState,
     workflow_id,
 )
 from contracts.registry import task_queue
@@ -46,6 +48,7 @@ from contracts.search import CUSTOMER_ID, ORDER_STATUS
 _KEYED_ORDERS = uuid.UUID("6f0d4a52-3a1e-5d0f-9a77-0c1b8f3c2e11")
 _ANSWER_SECONDS = 4.0
 """Within this an unreachable Temporal is reported."""
+_MARK_BYTES = 8
 _QUERY_SECONDS = 1.0
 """How long an order worker may take to answer before the last known state is given."""
 
@@ -153,7 +156,7 @@ class Orders:
                 raise
             orders = [await _summary(execution) for execution in found.current_page or []]
         token = found.next_page_token
-        return OrderPage(orders=orders, next_cursor=base64.urlsafe_b64encode(token).decode() if token else None)
+        return OrderPage(orders=orders, next_cursor=_cursor(token) if token else None)
 
     async def cancel(self, order_id: str) -> OrderView:
         """Ask for the order to be undone. Raises Problem 409 when it is too late, 404, 503."""
@@ -214,6 +217,7 @@ class Orders:
             amount_minor=summary.amount_minor or 0,
             updated_at=events[-1].event_time.ToDatetime(UTC) if events else summary.received_at,
             steps=steps,
+            cancellable=not any(step.step == "shipping" and step.state is StepState.DONE for step in steps),
             as_of="last_known",
         )
 
@@ -291,13 +295,26 @@ async def _summary(execution: WorkflowExecution) -> OrderSummary:
     )
 
 
+def _cursor(page_token: bytes) -> str:
+    return base64.urlsafe_b64encode(_mark(page_token) + page_token).decode()
+
+
 def _page_token(cursor: str | None) -> bytes | None:
     if cursor is None:
         return None
     try:
-        return base64.b64decode(cursor, altchars=b"-_", validate=True)
+        decoded = base64.b64decode(cursor, altchars=b"-_", validate=True)
     except (binascii.Error, ValueError):
         raise _bad_cursor() from None
+    mark, page_token = decoded[:_MARK_BYTES], decoded[_MARK_BYTES:]
+    # Temporal fails on a token that is not its own, as if it were down.
+    if mark != _mark(page_token):
+        raise _bad_cursor()
+    return page_token
+
+
+def _mark(page_token: bytes) -> bytes:
+    return hashlib.sha256(page_token).digest()[:_MARK_BYTES]
 
 
 def _bad_cursor() -> Problem:

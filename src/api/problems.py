@@ -70,13 +70,18 @@ def invalid(errors: list[FieldError]) -> Problem:
     return Problem(422, "invalid-request", "The request is not valid; see errors.", errors=errors)
 
 
+def malformed() -> Problem:
+    return Problem(400, "malformed-json", "The body is not valid JSON.")
+
+
 def card_number(field: str) -> Problem:
     detail = "looks like a payment card number; send a token instead"
     return Problem(
         422,
         "card-number",
         "Card numbers are not accepted in any field; nothing was stored.",
-        errors=[FieldError(field=field, detail=detail)],
+        # A name may hold half a character, which can't be written.
+        errors=[FieldError(field=field.encode("utf-8", "replace").decode(), detail=detail)],
     )
 
 
@@ -97,11 +102,13 @@ def install(app: FastAPI) -> None:
     async def _invalid(_: Request, error: RequestValidationError) -> JSONResponse:
         errors = error.errors()
         if any(e["type"] == "json_invalid" for e in errors):
-            return Problem(400, "malformed-json", "The body is not valid JSON.").response()
+            return malformed().response()
         return invalid([_field_error(e) for e in errors]).response()
 
     @app.exception_handler(HTTPException)
     async def _http(_: Request, error: HTTPException) -> JSONResponse:
+        if error.status_code == 400:  # How FastAPI tells of a body that it could not decode.
+            return malformed().response()
         kind = HTTPStatus(error.status_code).phrase.lower().replace(" ", "-")
         return Problem(error.status_code, kind, str(error.detail), headers=error.headers).response()
 

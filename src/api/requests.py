@@ -11,7 +11,10 @@ from contracts.orders import Address, Item, Order
 
 # No control characters: a line break in a name would be one in a label or a mail header.
 _Text = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")
+    str,
+    StringConstraints(
+        strip_whitespace=True, min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f-\x9f\x{2028}\x{2029}]*$"
+    ),
 ]
 _Code = Annotated[str, StringConstraints(max_length=20, pattern=r"^[A-Za-z0-9][A-Za-z0-9 -]*$")]
 Sku = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]

@@ -77,6 +77,29 @@ class OrderSummary(BaseModel):
 class OrderPage(BaseModel):
     """`next_cursor` is given back as `cursor` to get the next page; null on the last."""
 
+    # No nulls: FastAPI leaves them out of examples.
+    model_config = {
+        "json_schema_extra": {
+            "examples": [
+                {
+                    "orders": [
+                        {
+                            "order_id": _ORDER_ID,
+                            "workflow_id": f"order-{_ORDER_ID}",
+                            "customer_id": "c-1001",
+                            "status": "completed",
+                            "currency": "EUR",
+                            "amount_minor": 2500,
+                            "received_at": _RECEIVED,
+                            "ended_at": "2026-01-15T09:30:01Z",
+                        }
+                    ],
+                    "next_cursor": "0pT1mZbJ9kR7eyJDbG9zZVRpbWUiOiIyMDI2In0=",
+                }
+            ]
+        }
+    }
+
     orders: list[OrderSummary]
     next_cursor: str | None
 
@@ -97,6 +120,31 @@ class StepHistory(BaseModel):
 
 
 class OrderHistory(BaseModel):
+    model_config = {
+        "json_schema_extra": {
+            "examples": [
+                {
+                    "order_id": _ORDER_ID,
+                    "workflow_id": f"order-{_ORDER_ID}",
+                    "steps": [
+                        {
+                            "step": "payment",
+                            "activity": "take_payment",
+                            "task_queue": "payment",
+                            "state": "completed",
+                            "attempts": 1,
+                            "scheduled_at": _RECEIVED,
+                            "started_at": "2026-01-15T09:30:00.005Z",
+                            "ended_at": "2026-01-15T09:30:00.030Z",
+                            "waited_seconds": 0.005,
+                            "failure": None,
+                        }
+                    ],
+                }
+            ]
+        }
+    }
+
     order_id: str
     workflow_id: str
     steps: list[StepHistory]

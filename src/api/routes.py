@@ -1,5 +1,6 @@
 """The order API's calls."""
 
+from http import HTTPStatus
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
@@ -31,7 +32,12 @@ def _responses(*problems: int, ended: str | None = None) -> dict[int | str, dict
         documented[200] = {"model": OrderView, "description": f"With `wait`: {ended}."}
     for status in problems:
         kind, detail = _EXAMPLES[status]
-        example: dict[str, Any] = {"type": f"urn:orderflow:problem:{kind}", "status": status, "detail": detail}
+        example: dict[str, Any] = {
+            "type": f"urn:orderflow:problem:{kind}",
+            "title": HTTPStatus(status).phrase,
+            "status": status,
+            "detail": detail,
+        }
         if status == 422:
             example["errors"] = [
                 {"field": "body.items.0.quantity", "detail": "Input should be greater than or equal to 1"}

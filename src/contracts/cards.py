@@ -4,32 +4,48 @@ import re
 import unicodedata
 from collections.abc import Iterator
 
-# 13 to 19 digits (ISO/IEC 7812), single separators allowed as people type them; no digit may touch either end.
-_CANDIDATE = re.compile(r"(?<!\d)\d(?:[ .\-_/]?\d){12,18}(?!\d)")
+# Digits in groups, with single separators between them as people type them.
+_RUN = re.compile(r"\d(?:[ .\-_/]?\d){12,}")
+_LENGTHS = range(13, 20)  # ISO/IEC 7812.
+_MOST_GROUPS = 5
+# One in a thousand has a run of digits that passes for a card number, and ids and keys are made of them.
+_UUID = re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b", re.IGNORECASE | re.ASCII)
 # ISO/IEC 7812 major industry identifiers of payment cards (3 travel, 4 and 5 banking, 6 merchandising) and
 # Mastercard's 2-series. Leaving out the rest keeps timestamps and most article numbers from being taken for cards.
 _INDUSTRIES = "23456"
+_DOUBLED = {"0": 0, "1": 2, "2": 4, "3": 6, "4": 8, "5": 1, "6": 3, "7": 5, "8": 7, "9": 9}
 
 
 def contains_card_number(text: str) -> bool:
-    """Whether `text` holds a digit run of a card number's length, beginning and Luhn checksum."""
-    # NFKC turns full-width and other Unicode digits and spaces into plain ones.
-    return any(_is_card_number(digits) for digits in _digit_runs(unicodedata.normalize("NFKC", text)))
+    """Whether `text` holds a digit run of a card number's length, beginning and Luhn checksum.
+
+    Other numbers may stand beside it, as its security code and expiry date do.
+    """
+    # NFKC turns full-width digits and unusual spaces into plain ones; the digits of other scripts follow below.
+    return any(_is_card_number(digits) for digits in _candidates(unicodedata.normalize("NFKC", text)))
 
 
-def _digit_runs(text: str) -> Iterator[str]:
-    for match in _CANDIDATE.finditer(text):
-        yield re.sub(r"\D", "", match.group())
+def _candidates(text: str) -> Iterator[str]:
+    for run in _RUN.finditer(_UUID.sub("|", text)):
+        groups = [_plain(group) for group in re.split(r"\D", run.group())]
+        yield "".join(groups)
+        for start in range(len(groups)):
+            digits = ""
+            for group in groups[start : start + _MOST_GROUPS]:
+                digits += group
+                if len(digits) >= _LENGTHS.stop:
+                    break
+                yield digits
+
+
+def _plain(digits: str) -> str:
+    return digits if digits.isascii() else "".join(str(unicodedata.decimal(digit)) for digit in digits)
 
 
 def _is_card_number(digits: str) -> bool:
-    return digits[0] in _INDUSTRIES and len(set(digits)) > 1 and _luhn(digits)
+    return len(digits) in _LENGTHS and digits[0] in _INDUSTRIES and len(set(digits)) > 1 and _luhn(digits)
 
 
 def _luhn(digits: str) -> bool:
     """ISO/IEC 7812-1, annex B."""
-    total = 0
-    for position, digit in enumerate(reversed(digits)):
-        value = int(digit) * (1 + position % 2)
-        total += value - 9 if value > 9 else value
-    return total % 10 == 0
+    return (sum(map(int, digits[::-2])) + sum(map(_DOUBLED.__getitem__, digits[-2::-2]))) % 10 == 0

@@ -6,9 +6,11 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, event
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -25,7 +27,7 @@ def database_url(given: str | None, step: str, data_dir: Path, setting: str) -> 
         return URL.create("sqlite+aiosqlite", database=str(data_dir / f"{step}.db"))
     try:
         url = make_url(given)
-    except ArgumentError:
+    except (ArgumentError, ValueError):  # ValueError: a port that is no number.
         raise SettingError(f"{setting}: not a database URL") from None
     scheme = url.drivername.split("+")[0]
     if scheme not in _DRIVERS:
@@ -55,6 +57,13 @@ class Database:
 
     async def close(self) -> None:
         await self.engine.dispose()
+
+
+def insert_new(connection: AsyncConnection, table: sa.Table) -> sa.Insert:
+    """An INSERT that leaves a row that is there already as it is: both databases know one, plain SQL does not."""
+    if connection.dialect.name == "postgresql":
+        return postgresql.insert(table).on_conflict_do_nothing()
+    return sqlite.insert(table).on_conflict_do_nothing()
 
 
 def _on_sqlite_connect(connection: Any, _: Any) -> None:

@@ -11,12 +11,10 @@ from datetime import UTC, datetime
 from enum import StrEnum
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from contracts.errors import Refusal
 from contracts.steps import Receipt
-from workers.database import Database
+from workers.database import Database, insert_new
 
 effects = sa.Table(
     "effects",
@@ -69,7 +67,7 @@ class Ledger:
         return f"{order_id}:{self._step}"
 
     async def once(
-        self, order_id: str, act: Callable[[], Awaitable[Receipt]], revert: Callable[[], Awaitable[object]]
+        self, order_id: str, act: Callable[[], Awaitable[Receipt]], revert: Callable[[], Awaitable[Receipt | None]]
     ) -> Receipt:
         """Bring the effect about, or give the receipt of the time it was.
 
@@ -94,10 +92,18 @@ class Ledger:
                 refusal_message=refusal.message,
             )
             raise
-        if not await self._settle(order_id, EffectState.DONE, reference=receipt.reference):
-            await revert()
-            raise CalledOff
-        return receipt
+        if await self._settle(order_id, EffectState.DONE, reference=receipt.reference):
+            return receipt
+        # Someone else settled it meanwhile: a second execution of the same step, or its undo.
+        settled = await self._begin(order_id, EffectState.PENDING)
+        if settled.state is EffectState.DONE:
+            return Receipt(reference=settled.reference or "")
+        standing = await revert()
+        if settled.state is EffectState.REFUSED:
+            raise Refusal(settled.refusal_code or "refused", settled.refusal_message or "")
+        if settled.state is EffectState.UNDOING and standing is not None:
+            return standing  # It is final; the undo that is under way finds the same.
+        raise CalledOff
 
     async def undo(self, order_id: str, revert: Callable[[], Awaitable[Receipt | None]]) -> Receipt | None:
         """Take the effect back if there is one, and keep a late execution from bringing it about.
@@ -119,12 +125,11 @@ class Ledger:
     async def _begin(self, order_id: str, state: EffectState) -> Entry:
         """The entry as it stands, made with `state` if there was none."""
         async with self._database.transaction() as connection:
-            insert = _insert(connection)
             now = datetime.now(UTC)
             await connection.execute(
-                insert.values(
+                insert_new(connection, effects).values(
                     order_id=order_id, step=self._step, state=state, begun_at=now, updated_at=now
-                ).on_conflict_do_nothing()
+                )
             )
             found = await connection.execute(
                 sa.select(
@@ -151,8 +156,3 @@ class Ledger:
 
     def _is(self, order_id: str) -> sa.ColumnElement[bool]:
         return sa.and_(effects.c.order_id == order_id, effects.c.step == self._step)
-
-
-def _insert(connection: AsyncConnection) -> postgresql.Insert | sqlite.Insert:
-    """An INSERT that can say ON CONFLICT, which both databases know and plain SQL does not."""
-    return postgresql.insert(effects) if connection.dialect.name == "postgresql" else sqlite.insert(effects)

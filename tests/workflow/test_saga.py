@@ -110,6 +110,6 @@ async def test_cancellation_before_the_first_step_begins_nothing(client: Client,
 async def test_progress_is_told_by_query_after_the_end(client: Client, world: World) -> None:
     """The status query works on an ended order and says the same as its result."""
     progress = await run(client, world, Script(steps={"inventory": "refuses"}), step_timeout_seconds=60)
-    handle = client.get_workflow_handle_for(OrderWorkflow.run, workflow_id(progress.order_id))
+    handle = client.get_workflow_handle(workflow_id(progress.order_id))
     assert await handle.query(OrderWorkflow.progress) == progress
     assert [(s.step, s.state) for s in progress.steps] == [("payment", "undone"), ("inventory", "refused")]

@@ -7,13 +7,12 @@ from operator import itemgetter
 from pathlib import Path
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from contracts.errors import Refusal
 from contracts.orders import Item
 from service.settings import SettingError
-from workers.database import Database
+from workers.database import Database, insert_new
 
 _metadata = sa.MetaData()
 stock = sa.Table(
@@ -43,12 +42,11 @@ class Stock:
         """
         try:
             with catalogue.open(newline="") as file:
-                rows = [{"sku": row["sku"], "available": int(row["available"])} for row in csv.DictReader(file)]
+                rows = [{"sku": row["sku"], "available": _count(row["available"])} for row in csv.DictReader(file)]
         except (OSError, KeyError, ValueError) as error:
             raise SettingError(f"ORDERFLOW_INVENTORY_CATALOGUE: {catalogue}: {error!r}") from None
         async with self._database.transaction() as connection:
-            insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-            await connection.execute(insert(stock).on_conflict_do_nothing(), rows)
+            await connection.execute(insert_new(connection, stock), rows)
 
     async def reserve(self, key: str, items: Iterable[Item]) -> None:
         """Take all items or none; a repeat takes nothing more. Raises Refusal when stock is short or a SKU unknown."""
@@ -56,12 +54,14 @@ class Stock:
         for item in items:
             wanted[item.sku] += item.quantity
         async with self._database.transaction() as connection:
+            # Locked first: a second execution for the same key waits here, and then sees what the first holds.
+            available = await self._lock(connection, sorted(wanted))
             held = await connection.scalar(
                 sa.select(sa.func.count()).select_from(reservations).where(reservations.c.key == key)
             )
             if held:
                 return
-            _refuse_short(wanted, await self._lock(connection, sorted(wanted)))
+            _refuse_short(wanted, available)
             rows = [{"key": key, "sku": sku, "quantity": quantity} for sku, quantity in wanted.items()]
             await connection.execute(
                 sa.update(stock)
@@ -104,6 +104,12 @@ class Stock:
             )
             available.update((row.sku, row.available) for row in found)
         return available
+
+
+def _count(text: str) -> int:
+    if (count := int(text)) < 0:
+        raise ValueError("available is negative")
+    return count
 
 
 def _refuse_short(wanted: Mapping[str, int], available: Mapping[str, int]) -> None:

@@ -1,6 +1,7 @@
 """The ways a message leaves: SMTP, or a folder of .eml files where none is configured."""
 
 import asyncio
+import uuid
 from email.message import EmailMessage
 from pathlib import Path
 from typing import Literal, Protocol
@@ -43,7 +44,7 @@ class MailFolder:
 
     def _write(self, name: str, content: bytes) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
-        partial = self._folder / f".{name}.partial"
+        partial = self._folder / f".{name}.{uuid.uuid4().hex}.partial"  # A repeat may be at it at the same time.
         partial.write_bytes(content)
         partial.replace(self._folder / f"{name}.eml")  # Seen whole or not at all.
 

@@ -7,7 +7,7 @@ charged once. The tokens are in the README.
 import sqlalchemy as sa
 
 from contracts.errors import Refusal
-from workers.database import Database
+from workers.database import Database, insert_new
 from workers.simulation import OutsideUnavailable, Temper, reference
 
 _DECLINES = {
@@ -43,27 +43,24 @@ class SimulatedCardNetwork:
             case "tok_slow":
                 await self._temper.be_slow()
         async with self._database.transaction() as connection:
+            await connection.execute(
+                insert_new(connection, charges).values(
+                    key=key, token=token, amount_minor=amount_minor, currency=currency, state="charged"
+                )
+            )
             state = await connection.scalar(sa.select(charges.c.state).where(charges.c.key == key))
             if state == "refunded":
                 raise Refusal("charge_refused", "The charge was refunded and can't be made again.")
-            if state is None:
-                await connection.execute(
-                    charges.insert().values(
-                        key=key, token=token, amount_minor=amount_minor, currency=currency, state="charged"
-                    )
-                )
         if token == "tok_slow_answer":  # Charged, but the answer takes its time: the worst moment to die.
             await self._temper.be_slow()
         return reference("ch", key)
 
     async def refund(self, key: str) -> None:
         async with self._database.transaction() as connection:
+            await connection.execute(
+                insert_new(connection, charges).values(key=key, token="", amount_minor=0, currency="", state="refunded")
+            )
             token = await connection.scalar(sa.select(charges.c.token).where(charges.c.key == key))
             if token == "tok_refund_fails":
                 raise Refusal("refund_refused", "The card network refused the refund.")
-            if token is None:
-                await connection.execute(
-                    charges.insert().values(key=key, token="", amount_minor=0, currency="", state="refunded")
-                )
-            else:
-                await connection.execute(charges.update().where(charges.c.key == key).values(state="refunded"))
+            await connection.execute(charges.update().where(charges.c.key == key).values(state="refunded"))

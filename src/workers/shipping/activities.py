@@ -30,17 +30,16 @@ class Shipping:
         async def ship() -> Receipt:
             return Receipt(reference=await self._carrier.ship(key, order.shipping_address, order.pieces))
 
-        return await self._ledger.once(order.order_id, ship, lambda: self._carrier.recall(key))
+        return await self._ledger.once(order.order_id, ship, lambda: self._recall(order.order_id))
 
     @activity.defn(name=_STEP.undo)
     async def recall_parcel(self, given: StepInput) -> Receipt | None:
         order_id = given.order.order_id
+        return await self._ledger.undo(order_id, lambda: self._recall(order_id))
 
-        async def recall() -> Receipt | None:
-            tracking_number = await self._carrier.recall(self._ledger.key(order_id))
-            return Receipt(reference=tracking_number) if tracking_number else None
-
-        return await self._ledger.undo(order_id, recall)
+    async def _recall(self, order_id: str) -> Receipt | None:
+        tracking_number = await self._carrier.recall(self._ledger.key(order_id))
+        return Receipt(reference=tracking_number) if tracking_number else None
 
 
 async def activities(context: StepContext) -> Sequence[Callable[..., Any]]:

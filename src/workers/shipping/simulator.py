@@ -4,7 +4,7 @@ import sqlalchemy as sa
 
 from contracts.errors import Refusal
 from contracts.orders import Address
-from workers.database import Database
+from workers.database import Database, insert_new
 from workers.simulation import OutsideUnavailable, Temper, reference
 
 parcels = sa.Table(
@@ -33,24 +33,23 @@ class SimulatedCarrier:
             case "SIM-SLOW":
                 await self._temper.be_slow()
         async with self._database.transaction() as connection:
+            await connection.execute(
+                insert_new(connection, parcels).values(
+                    key=key, tracking_number=reference("trk", key), pieces=pieces, state="left"
+                )
+            )
             state = await connection.scalar(sa.select(parcels.c.state).where(parcels.c.key == key))
             if state == "recalled":
                 raise Refusal("parcel_recalled", "The parcel was called back and can't be sent again.")
-            if state is None:
-                await connection.execute(
-                    parcels.insert().values(key=key, tracking_number=reference("trk", key), pieces=pieces, state="left")
-                )
         if address.postal_code == "SIM-SLOW-ANSWER":  # Left, but the answer takes its time.
             await self._temper.be_slow()
         return reference("trk", key)
 
     async def recall(self, key: str) -> str | None:
         async with self._database.transaction() as connection:
+            await connection.execute(insert_new(connection, parcels).values(key=key, pieces=0, state="recalled"))
             found = await connection.execute(
                 sa.select(parcels.c.state, parcels.c.tracking_number).where(parcels.c.key == key)
             )
-            row = found.one_or_none()
-            if row is None:
-                await connection.execute(parcels.insert().values(key=key, pieces=0, state="recalled"))
-                return None
+            row = found.one()
             return str(row.tracking_number) if row.state == "left" else None
