@@ -6,10 +6,11 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 from fastapi.responses import JSONResponse
 
-from api.orders import Orders, refuse_if_too_late
+from api.orders import Orders
 from api.problems import MEDIA_TYPE, Problem, ProblemDetails
 from api.requests import CustomerId, PlaceOrder
 from api.responses import Health, OrderAccepted, OrderHistory, OrderPage, OrderView
+from api.views import refuse_if_too_late
 from contracts.orders import ENDS, Status, workflow_id
 from contracts.registry import STATUSES
 

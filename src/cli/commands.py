@@ -9,19 +9,18 @@ from types import FrameType
 from typing import NoReturn
 
 import click
-from rich.console import Console
-from rich.table import Table
 
 from cli.embedded import Platform
 from cli.order_client import ApiError
 from cli.platform import PlatformSettings
 from cli.status import statuses
 from cli.supervisor import SupervisorError
+from cli.terminal import make_console, make_table
 from cli.tour import Tour
 
 _STATE_STYLES = {"running": "green", "starting": "yellow", "stopping": "yellow", "stopped": "dim"}
 
-console = Console(highlight=False, soft_wrap=True)
+console = make_console()
 
 
 def up(detach: bool) -> None:
@@ -46,12 +45,11 @@ def status(as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps([dataclasses.asdict(one) for one in found], indent=2))
         return
-    table = Table("service", "state", "pid", "task queue", box=None, header_style="bold")
-    table.add_column("health", overflow="fold")
+    table = make_table("service", "state", "pid", "task queue", "health")
     for one in found:
         style = _STATE_STYLES.get(one.state, "bold red")
         table.add_row(one.service, f"[{style}]{one.state}[/]", str(one.pid or ""), one.task_queue or "", one.health_url)
-    console.print(table)
+    console.print(table, soft_wrap=False)
 
 
 def start(service: str) -> None:

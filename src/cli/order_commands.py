@@ -5,16 +5,15 @@ from collections.abc import Callable
 from typing import IO, Any
 
 import click
-from rich.console import Console
-from rich.table import Table
 
 from api.requests import EXAMPLE_ORDER
 from cli.order_client import ApiError, ClientSettings, OrderClient
+from cli.terminal import make_console, make_table
 from contracts.money import readable
 from contracts.orders import ENDS
 from service.settings import load
 
-console = Console(highlight=False)
+console = make_console()
 _STYLES = {"completed": "green", "needs_attention": "bold red", "failed": "red", "refused": "yellow"}
 
 
@@ -50,12 +49,11 @@ def show(order_id: str, as_json: bool) -> None:
         _print_json(order | {"history": history["steps"]})
         return
     _print_order(order)
-    table = Table("activity", "queue", "state", "attempts", "scheduled", "waited", "ended", "last failure", box=None)
+    table = make_table("activity", "state", "attempts", "scheduled", "waited", "ended", "last failure")
     for step in history["steps"]:
         waited = step["waited_seconds"]
         table.add_row(
             step["activity"],
-            step["task_queue"],
             step["state"],
             str(step["attempts"]),
             _clock(step["scheduled_at"]),
@@ -63,7 +61,7 @@ def show(order_id: str, as_json: bool) -> None:
             _clock(step["ended_at"]),
             step["failure"] or "",
         )
-    console.print(table)
+    console.print(table, soft_wrap=False)
 
 
 def list_orders(status: str | None, customer: str | None, limit: int, as_json: bool) -> None:
@@ -76,12 +74,16 @@ def list_orders(status: str | None, customer: str | None, limit: int, as_json: b
     if as_json:
         _print_json(page)
         return
-    table = Table("order", "status", "customer", "amount", "received", box=None, header_style="bold")
+    table = make_table("order", "status", "customer", "amount", "received")
     for order in page["orders"]:
         table.add_row(
-            order["order_id"], _status(order), order["customer_id"], _amount(order), order["received_at"][:19]
+            order["order_id"],
+            _status(order),
+            order["customer_id"],
+            _amount(order),
+            order["received_at"][5:16].replace("T", " "),
         )
-    console.print(table)
+    console.print(table, soft_wrap=False)
     if page["next_cursor"]:
         console.print("There are more; use --limit, or the API's cursor.", style="dim")
 
@@ -125,4 +127,4 @@ def _amount(order: dict[str, Any]) -> str:
 
 
 def _clock(moment: str | None) -> str:
-    return moment[11:23] if moment else ""
+    return moment[11:19] if moment else ""

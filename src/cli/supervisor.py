@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 import xmlrpc.client
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -94,6 +95,10 @@ class Supervisor:
             for name in self.processes():
                 if name != last:
                     self.stop(name, wait=False)
+            # Its own shutdown stops one after the other; by then nothing is left to stop.
+            while any(process.pid for name, process in self.processes().items() if name != last):
+                time.sleep(0.05)
+            self.stop(last)
             self._call("shutdown")
         except (OSError, http.client.HTTPException):
             return None

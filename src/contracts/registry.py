@@ -19,6 +19,8 @@ class Step:
     activity: str
     undo: str | None
     """The activity that takes the effect back; None where there is nothing to take back."""
+    point_of_no_return: bool = False
+    """Once this step is done nothing is undone any more and a cancellation is refused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +50,11 @@ class Service:
     thresholds: Thresholds = Thresholds()
 
 
-def _step(name: str, port: int, *, status: str, activity: str, undo: str | None) -> Service:
+def _step(
+    name: str, port: int, *, status: str, activity: str, undo: str | None, point_of_no_return: bool = False
+) -> Service:
     """A step's service: its task queue bears its name."""
-    return Service(name, port, task_queue=name, step=Step(name, status, activity, undo))
+    return Service(name, port, task_queue=name, step=Step(name, status, activity, undo, point_of_no_return))
 
 
 SERVICES: tuple[Service, ...] = (
@@ -58,7 +62,7 @@ SERVICES: tuple[Service, ...] = (
     Service("order", 8101, task_queue="order"),
     _step("payment", 8102, status="paying", activity="take_payment", undo="refund_payment"),
     _step("inventory", 8103, status="reserving", activity="reserve_items", undo="release_items"),
-    _step("shipping", 8104, status="shipping", activity="ship_order", undo="recall_parcel"),
+    _step("shipping", 8104, status="shipping", activity="ship_order", undo="recall_parcel", point_of_no_return=True),
     _step("notification", 8105, status="confirming", activity="confirm_order", undo=None),
 )
 

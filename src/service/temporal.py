@@ -9,7 +9,7 @@ from datetime import timedelta
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.envconfig import ClientConfig
-from temporalio.runtime import Runtime, TelemetryConfig
+from temporalio.runtime import LogForwardingConfig, LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
 from temporalio.service import RPCError
 
 from service.settings import SettingError
@@ -41,7 +41,14 @@ async def lazy_client(service: str) -> Client:
 
 
 def _runtime() -> Runtime:
-    return Runtime(telemetry=TelemetryConfig(), worker_heartbeat_interval=timedelta(seconds=HEARTBEAT_SECONDS))
+    # The SDK's core writes lines of its own to stdout unless they are sent through our logging.
+    core = LoggingConfig(
+        filter=TelemetryFilter(core_level="WARN", other_level="ERROR"),
+        forwarding=LogForwardingConfig(logger=logging.getLogger("temporalio.core")),
+    )
+    return Runtime(
+        telemetry=TelemetryConfig(logging=core), worker_heartbeat_interval=timedelta(seconds=HEARTBEAT_SECONDS)
+    )
 
 
 async def _client(service: str, runtime: Runtime, *, lazy: bool) -> Client:

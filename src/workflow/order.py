@@ -20,7 +20,7 @@ from contracts.registry import STEPS, Step, task_queue
 from contracts.search import ORDER_STATUS
 from contracts.steps import TELL_CUSTOMER, Outcome, Receipt, StepInput
 from workflow.hold import HOLD_ACTIVITY
-from workflow.policies import Policy, policy
+from workflow.policies import policy
 from workflow.saga import Saga, ending, is_step_end, refusal, refusal_reason, uninterrupted
 
 
@@ -73,22 +73,23 @@ class OrderWorkflow:
 
     async def _step(self, name: str) -> None:
         """Do one step. Raises what ended it when it was not done."""
-        step, bounds = STEPS[name], policy(name)
+        step = STEPS[name]
         if self._may_turn_back and self._cancellation_requested():
             raise asyncio.CancelledError
         self._saga.push(step)
         self._begin(step)
         try:
-            receipt = await self._attempt(step, bounds)
+            receipt = await self._attempt(step)
         except ActivityError as error:
-            receipt = await uninterrupted(self._clear_up(step, bounds, error))
+            receipt = await uninterrupted(self._clear_up(step, error))
         self._receipts[name] = receipt.reference
         self._record(step, StepState.DONE, reference=receipt.reference)
-        if bounds.point_of_no_return:
+        if step.point_of_no_return:
             self._may_turn_back = False
 
-    async def _attempt(self, step: Step, bounds: Policy) -> Receipt:
+    async def _attempt(self, step: Step) -> Receipt:
         """Wait for the step's answer. A cancellation calls the step off, unless the order may not turn back."""
+        bounds = policy(step.name)
         activity: workflow.ActivityHandle[Receipt] = workflow.start_activity(
             step.activity,
             self._step_input(),
@@ -124,7 +125,7 @@ class OrderWorkflow:
             return False  # Unknown: then the undo is owed.
         return held
 
-    async def _clear_up(self, step: Step, bounds: Policy, error: ActivityError) -> Receipt:
+    async def _clear_up(self, step: Step, error: ActivityError) -> Receipt:
         """A step ended without its receipt. Raises `error` again, unless the step turns out to be done all the same."""
         if refused := refusal(error):
             self._saga.settle(step)
@@ -132,7 +133,7 @@ class OrderWorkflow:
             workflow.logger.info("%s refused: %s", step.name, refused.message)
             raise error
         self._record(step, StepState.CANCELLED if self._cancellation_requested() else StepState.FAILED)
-        if bounds.point_of_no_return and self._saga.owes(step):
+        if step.point_of_no_return and self._saga.owes(step):
             # Its effect is unknown, and decides whether the order may turn back at all.
             self._saga.settle(step)
             done = await self._undo(step)

@@ -1,4 +1,4 @@
-"""How each step is tried: attempts, time bounds and what its end means, in one table.
+"""How each step is tried: attempts, time bounds and which answers end it, in one table.
 
 A step without a row gets `DEFAULT`, so a new step needs none.
 """
@@ -22,8 +22,6 @@ class Policy:
     first_retry_seconds: float = 1
     longest_retry_seconds: float = 60
     """Retries back off, doubling, up to this: the longest that an order waits once a broken neighbour is well again."""
-    point_of_no_return: bool = False
-    """Once this step is done nothing is undone any more and a cancellation is refused."""
 
     @property
     def retries(self) -> RetryPolicy:
@@ -40,7 +38,7 @@ DEFAULT = Policy()
 POLICIES: dict[str, Policy] = {
     "payment": Policy(),
     "inventory": Policy(attempt_seconds=15),
-    "shipping": Policy(attempt_seconds=60, point_of_no_return=True),
+    "shipping": Policy(attempt_seconds=60),
     "notification": Policy(longest_retry_seconds=300),
 }
 
