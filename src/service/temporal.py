@@ -7,7 +7,8 @@ import socket
 from datetime import timedelta
 
 from temporalio.client import Client
-from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.contrib.pydantic import PydanticPayloadConverter
+from temporalio.converter import DataConverter
 from temporalio.envconfig import ClientConfig
 from temporalio.runtime import LogForwardingConfig, LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
 from temporalio.service import RPCError
@@ -16,6 +17,10 @@ from service.settings import SettingError
 
 HEARTBEAT_SECONDS = 5.0
 """How often each worker process tells the server that it lives; judged by whoever watches (facts: 1 to 60 s)."""
+
+_PAYLOADS = PydanticPayloadConverter()
+# One for all: the SDK makes a converter for each workflow run, and each would build its type adapters anew.
+DATA_CONVERTER = DataConverter(payload_converter_class=lambda: _PAYLOADS)  # type: ignore[arg-type]
 
 _log = logging.getLogger(__name__)
 
@@ -60,7 +65,7 @@ async def _client(service: str, runtime: Runtime, *, lazy: bool) -> Client:
     return await Client.connect(
         **config,
         identity=f"{service}:{os.getpid()}@{socket.gethostname()}",
-        data_converter=pydantic_data_converter,
+        data_converter=DATA_CONVERTER,
         runtime=runtime,
         lazy=lazy,
     )

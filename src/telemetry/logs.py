@@ -79,7 +79,7 @@ def configure(service: str, level: int = logging.INFO) -> None:
     atexit.register(writer.stop)
     logging.basicConfig(level=level, handlers=[_Enqueue(lines)], force=True)
     logging.captureWarnings(True)
-    for chatty in ("httpx", "httpcore", "aiosqlite", "alembic", "uvicorn"):
+    for chatty in ("httpx", "httpcore", "alembic", "uvicorn"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
 
 

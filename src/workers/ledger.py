@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 
 import sqlalchemy as sa
+from sqlalchemy import Connection
 
 from contracts.errors import Refusal
 from contracts.steps import Receipt
@@ -124,20 +125,20 @@ class Ledger:
 
     async def _begin(self, order_id: str, state: EffectState) -> Entry:
         """The entry as it stands, made with `state` if there was none."""
-        async with self._database.transaction() as connection:
-            now = datetime.now(UTC)
-            await connection.execute(
-                insert_new(connection, effects).values(
-                    order_id=order_id, step=self._step, state=state, begun_at=now, updated_at=now
-                )
-            )
-            found = await connection.execute(
+        now = datetime.now(UTC)
+        entry = {"order_id": order_id, "step": self._step, "state": state, "begun_at": now, "updated_at": now}
+
+        def begin(connection: Connection) -> Entry:
+            connection.execute(insert_new(connection, effects), entry)
+            found = connection.execute(
                 sa.select(
                     effects.c.state, effects.c.reference, effects.c.refusal_code, effects.c.refusal_message
                 ).where(self._is(order_id))
             )
             row = found.one()
             return Entry(EffectState(row[0]), row[1], row[2], row[3])
+
+        return await self._database.transaction(begin)
 
     async def _settle(self, order_id: str, state: EffectState, **values: str) -> bool:
         """Write the outcome of an effect that is still pending; False if it no longer is."""
@@ -146,13 +147,12 @@ class Ledger:
     async def _write(
         self, order_id: str, state: EffectState, *conditions: sa.ColumnElement[bool], **values: str
     ) -> bool:
-        async with self._database.transaction() as connection:
-            written = await connection.execute(
-                sa.update(effects)
-                .where(self._is(order_id), *conditions)
-                .values(state=state, updated_at=datetime.now(UTC), **values)
-            )
-            return bool(written.rowcount)
+        update = (
+            sa.update(effects)
+            .where(self._is(order_id), *conditions)
+            .values(state=state, updated_at=datetime.now(UTC), **values)
+        )
+        return await self._database.transaction(lambda connection: bool(connection.execute(update).rowcount))
 
     def _is(self, order_id: str) -> sa.ColumnElement[bool]:
         return sa.and_(effects.c.order_id == order_id, effects.c.step == self._step)

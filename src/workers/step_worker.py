@@ -11,8 +11,9 @@ from service.settings import Settings, WorkerSettings, load
 from service.worker import Duties, run_worker
 from telemetry import logs
 from workers.context import StepContext
-from workers.database import Database, database_url, migrate
+from workers.database import database_url, open_database
 from workers.heartbeat import Heartbeats
+from workers.migration import migrate
 
 MakeActivities = Callable[[StepContext], Awaitable[Sequence[Callable[..., Any]]]]
 
@@ -37,10 +38,10 @@ async def main(step: str) -> None:
     prefix = f"ORDERFLOW_{step.upper()}_"
     given = load(DatabaseSettings, prefix).database_url
     url = database_url(given, step, settings.data_dir, f"{prefix}DATABASE_URL")
-    if settings.migrate:
-        await migrate(step, url)
-    database = Database(url)
+    database = open_database(url)
     try:
+        if settings.migrate:
+            await migrate(step, database)
         activities = await _activities(step)(StepContext(step, settings.data_dir, database))
         duties = Duties(activities=activities, interceptors=[Heartbeats()])
         await run_worker(service(step), duties, settings)

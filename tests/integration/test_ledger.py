@@ -10,8 +10,9 @@ from sqlalchemy.engine import URL
 from contracts.errors import Refusal
 from contracts.steps import Receipt
 from tests.support.eventually import eventually_async
-from workers.database import Database, migrate
+from workers.database import Database, open_database
 from workers.ledger import CalledOff, Ledger
+from workers.migration import migrate
 
 
 class Outside:
@@ -38,8 +39,8 @@ class Crash(BaseException):
 
 @pytest.fixture
 async def database(url: URL) -> AsyncIterator[Database]:
-    await migrate("payment", url)
-    database = Database(url)
+    database = open_database(url)
+    await migrate("payment", database)
     yield database
     await database.close()
 

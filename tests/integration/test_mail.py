@@ -17,7 +17,8 @@ from contracts.steps import StepInput
 from tests.support.orders import a_contract_order
 from tests.support.platform import free_port
 from workers.context import StepContext
-from workers.database import Database, database_url, migrate
+from workers.database import database_url, open_database
+from workers.migration import migrate
 from workers.notification import activities
 from workers.notification.gateway import MailFolder, MailSettings, Smtp
 from workers.notification.messages import confirmation
@@ -157,8 +158,8 @@ async def test_a_repeated_confirmation_goes_out_once(
     monkeypatch.setenv("ORDERFLOW_SMTP_PORT", str(port))
     monkeypatch.setenv("ORDERFLOW_SMTP_SECURITY", "none")
     url = database_url(None, "notification", tmp_path, "TEST_DATABASE_URL")
-    await migrate("notification", url)
-    database = Database(url)
+    database = open_database(url)
+    await migrate("notification", database)
     made = await activities(StepContext("notification", tmp_path, database))
     confirm = next(function for function in made if function.__name__ == STEPS["notification"].activity)
     given = StepInput(order=a_contract_order(), receipts={"shipping": "trk_1234"})

@@ -3,6 +3,7 @@
 import asyncio
 import pkgutil
 import sys
+from collections.abc import AsyncIterator
 from importlib import import_module
 from pathlib import Path
 
@@ -11,21 +12,27 @@ import sqlalchemy as sa
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Connection
 from sqlalchemy.engine import URL
-from sqlalchemy.ext.asyncio import create_async_engine
 
 import workers
 from contracts.registry import STEPS
-from workers.database import migrate, migration_config
+from workers.database import Database, open_database
+from workers.migration import migrate, migration_config
 
 _MIGRATE = """
 import asyncio, sys
 from sqlalchemy.engine import make_url
-from workers.database import migrate
-print("ready", flush=True)
-sys.stdin.readline()
-asyncio.run(migrate(sys.argv[1], make_url(sys.argv[2])))
+from workers.database import open_database
+from workers.migration import migrate
+
+async def main(step, url):
+    database = open_database(url)
+    print("ready", flush=True)
+    sys.stdin.readline()
+    await migrate(step, database)
+    await database.close()
+
+asyncio.run(main(sys.argv[1], make_url(sys.argv[2])))
 """
 
 
@@ -42,37 +49,35 @@ def tables_in_code(step: str) -> sa.MetaData:
     return metadata
 
 
-async def differences(url: URL, metadata: sa.MetaData) -> list[object]:
-    def compare(connection: Connection) -> list[object]:
-        return list(compare_metadata(MigrationContext.configure(connection), metadata))
-
-    engine = create_async_engine(url)
-    async with engine.connect() as connection:
-        found = await connection.run_sync(compare)
-    await engine.dispose()
-    return found
+@pytest.fixture
+async def database(url: URL) -> AsyncIterator[Database]:
+    database = open_database(url)
+    yield database
+    await database.close()
 
 
-async def table_names(url: URL) -> set[str]:
-    engine = create_async_engine(url)
-    async with engine.connect() as connection:
-        names = await connection.run_sync(lambda c: sa.inspect(c).get_table_names())
-    await engine.dispose()
-    return set(names)
+async def differences(database: Database, metadata: sa.MetaData) -> list[object]:
+    return await database.transaction(
+        lambda connection: list(compare_metadata(MigrationContext.configure(connection), metadata))
+    )
+
+
+async def table_names(database: Database) -> set[str]:
+    return set(await database.transaction(lambda connection: sa.inspect(connection).get_table_names()))
 
 
 @pytest.mark.parametrize("step", STEPS)
-async def test_from_nothing_to_what_the_code_works_with(url: URL, step: str) -> None:
+async def test_from_nothing_to_what_the_code_works_with(database: Database, step: str) -> None:
     """A step's migrations make exactly its tables, from nothing; repeating them changes nothing; back leaves none."""
     in_code = tables_in_code(step)
     assert "effects" in in_code.tables
     for _ in range(2):
-        await migrate(step, url)
-        assert await differences(url, in_code) == []
-    await asyncio.to_thread(command.downgrade, migration_config(step, url), "base")
-    assert await table_names(url) == {"alembic_version"}
-    await migrate(step, url)
-    assert await differences(url, in_code) == []
+        await migrate(step, database)
+        assert await differences(database, in_code) == []
+    await database.transaction(lambda connection: command.downgrade(migration_config(step, connection), "base"))
+    assert await table_names(database) == {"alembic_version"}
+    await migrate(step, database)
+    assert await differences(database, in_code) == []
 
 
 def test_tables_of_the_simulators_and_the_stock_are_compared() -> None:
@@ -99,11 +104,15 @@ async def test_two_workers_may_migrate_at_once(postgres_url: URL) -> None:
         assert await process.stdout.readline() == b"ready\n"
     ended = await asyncio.gather(*(process.communicate(b"go\n") for process in processes))
     assert [process.returncode for process in processes] == [0] * 2, [errors.decode() for _, errors in ended]
-    assert await differences(postgres_url, tables_in_code("inventory")) == []
+    database = open_database(postgres_url)
+    assert await differences(database, tables_in_code("inventory")) == []
+    await database.close()
 
 
 async def test_a_sqlite_file_gets_its_folder(tmp_path: Path) -> None:
     """The first start makes the data folder that the database is to be in."""
     path = tmp_path / "not" / "there" / "payment.db"
-    await migrate("payment", URL.create("sqlite+aiosqlite", database=str(path)))
+    database = open_database(URL.create("sqlite", database=str(path)))
+    await migrate("payment", database)
+    await database.close()
     assert path.is_file()

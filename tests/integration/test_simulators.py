@@ -12,7 +12,8 @@ from contracts.errors import Refusal
 from contracts.orders import Address
 from tests.support.eventually import eventually_async
 from tests.support.orders import a_contract_order
-from workers.database import Database, migrate
+from workers.database import Database, open_database
+from workers.migration import migrate
 from workers.payment.simulator import SimulatedCardNetwork, charges
 from workers.shipping.simulator import SimulatedCarrier, parcels
 from workers.simulation import OutsideUnavailable, SimulatorSettings, Temper, reference
@@ -24,16 +25,16 @@ def very_slow() -> Temper:
 
 @pytest.fixture
 async def payment(url: URL) -> AsyncIterator[Database]:
-    await migrate("payment", url)
-    database = Database(url)
+    database = open_database(url)
+    await migrate("payment", database)
     yield database
     await database.close()
 
 
 @pytest.fixture
 async def shipping(url: URL) -> AsyncIterator[Database]:
-    await migrate("shipping", url)
-    database = Database(url)
+    database = open_database(url)
+    await migrate("shipping", database)
     yield database
     await database.close()
 
@@ -49,8 +50,8 @@ def carrier(shipping: Database) -> SimulatedCarrier:
 
 
 async def book(database: Database, table: sa.Table) -> list[dict[str, Any]]:
-    async with database.transaction() as connection:
-        return [dict(row) for row in (await connection.execute(sa.select(table))).mappings()]
+    found = await database.transaction(lambda connection: connection.execute(sa.select(table)).mappings().all())
+    return [dict(row) for row in found]
 
 
 def address(postal_code: str = "SW1Y 4JH") -> Address:

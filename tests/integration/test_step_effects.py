@@ -15,7 +15,8 @@ from contracts.registry import STEPS
 from contracts.steps import Receipt, StepInput
 from tests.support.orders import a_contract_order
 from workers.context import StepContext
-from workers.database import Database, migrate
+from workers.database import open_database
+from workers.migration import migrate
 
 Activities = dict[str, Callable[[StepInput], Awaitable[Any]]]
 
@@ -29,8 +30,8 @@ async def step(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 async def activities(step: str, url: URL, tmp_path: Path) -> AsyncIterator[Activities]:
-    await migrate(step, url)
-    database = Database(url)
+    database = open_database(url)
+    await migrate(step, database)
     try:
         made = await import_module(f"workers.{step}").activities(StepContext(step, tmp_path, database))
         yield {str(activity._Definition.must_from_callable(function).name): function for function in made}

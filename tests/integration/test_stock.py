@@ -12,15 +12,16 @@ from sqlalchemy.exc import IntegrityError
 from contracts.errors import Refusal
 from contracts.orders import Item
 from service.settings import SettingError
-from workers.database import Database, migrate
+from workers.database import Database, open_database
 from workers.inventory.stock import Stock, reservations, stock
+from workers.migration import migrate
 
 
 @pytest.fixture
 async def two_databases(url: URL) -> AsyncIterator[Sequence[Database]]:
     """The inventory database as two worker processes have it open."""
-    await migrate("inventory", url)
-    databases = [Database(url), Database(url)]
+    databases = [open_database(url), open_database(url)]
+    await migrate("inventory", databases[0])
     yield databases
     for database in databases:
         await database.close()
@@ -37,19 +38,18 @@ def store(database: Database) -> Stock:
 
 
 async def put(database: Database, **available: int) -> None:
-    async with database.transaction() as connection:
-        await connection.execute(sa.insert(stock), [{"sku": sku, "available": n} for sku, n in available.items()])
+    rows = [{"sku": sku, "available": n} for sku, n in available.items()]
+    await database.transaction(lambda connection: connection.execute(sa.insert(stock), rows))
 
 
 async def left(database: Database) -> dict[str, int]:
-    async with database.transaction() as connection:
-        found = await connection.execute(sa.select(stock.c.sku, stock.c.available))
-        return {row.sku: row.available for row in found}
+    found = await database.transaction(lambda connection: connection.execute(sa.select(stock)).all())
+    return {row.sku: row.available for row in found}
 
 
 async def held(database: Database) -> dict[tuple[str, str], int]:
-    async with database.transaction() as connection:
-        return {(row.key, row.sku): row.quantity for row in await connection.execute(sa.select(reservations))}
+    found = await database.transaction(lambda connection: connection.execute(sa.select(reservations)).all())
+    return {(row.key, row.sku): row.quantity for row in found}
 
 
 def items(**quantities: int) -> list[Item]:
@@ -144,8 +144,9 @@ async def test_the_database_itself_refuses_a_negative_stock(database: Database) 
     """Whatever the code does, the database does not let an article go below zero."""
     await put(database, A=1)
     with pytest.raises(IntegrityError, match=r"stock_not_negative"):
-        async with database.transaction() as connection:
-            await connection.execute(sa.update(stock).values(available=stock.c.available - 2))
+        await database.transaction(
+            lambda connection: connection.execute(sa.update(stock).values(available=stock.c.available - 2))
+        )
     assert await left(database) == {"A": 1}
 
 

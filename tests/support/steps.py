@@ -17,9 +17,10 @@ from contracts.errors import Refusal
 from contracts.orders import Address, Item, Order, workflow_id
 from contracts.registry import STEPS, Step, task_queue
 from contracts.steps import TELL_CUSTOMER, Outcome, Receipt, StepInput
-from workers.database import Database, migrate
+from workers.database import open_database
 from workers.heartbeat import Heartbeats
 from workers.ledger import Ledger
+from workers.migration import migrate
 from workflow.hold import hold_step
 from workflow.order import OrderWorkflow
 
@@ -116,9 +117,9 @@ class ScriptedStep:
 @asynccontextmanager
 async def scripted_workers(client: Client, world: World, folder: Path) -> AsyncIterator[None]:
     """The order worker and every step's worker, in this process."""
-    url = URL.create("sqlite+aiosqlite", database=str(folder / "ledger.db"))
-    await migrate("scripted", url)
-    database = Database(url)
+    url = URL.create("sqlite", database=str(folder / "ledger.db"))
+    database = open_database(url)
+    await migrate("scripted", database)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(database.close)
         runner = UnsandboxedWorkflowRunner()

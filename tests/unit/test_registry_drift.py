@@ -15,7 +15,8 @@ from cli.platform import PlatformSettings, programs
 from contracts.registry import SERVICES, STEPS, WORKERS
 from contracts.steps import TELL_CUSTOMER
 from workers.context import StepContext
-from workers.database import Database, database_url, migrate
+from workers.database import database_url, open_database
+from workers.migration import migrate
 from workflow.policies import POLICIES
 
 FURTHER_ACTIVITIES = {"notification": {TELL_CUSTOMER}}
@@ -25,8 +26,8 @@ FURTHER_ACTIVITIES = {"notification": {TELL_CUSTOMER}}
 async def test_each_step_s_package_offers_its_activities(name: str, tmp_path: Path) -> None:
     """A step's package makes exactly the activity and the undo that the registry names, so that its queue is served."""
     url = database_url(None, name, tmp_path, "TEST_DATABASE_URL")
-    await migrate(name, url)
-    database = Database(url)
+    database = open_database(url)
+    await migrate(name, database)
     made = await import_module(f"workers.{name}").activities(StepContext(name, tmp_path, database))
     await database.close()
     offered = [activity._Definition.must_from_callable(function).name for function in made]

@@ -91,14 +91,14 @@ def test_a_wrong_database_url_keeps_its_password(given: str) -> None:
 @pytest.mark.parametrize(
     ("given", "used"),
     [
-        (None, "sqlite+aiosqlite:///data/payment.db"),
-        ("sqlite:///other.db", "sqlite+aiosqlite:///other.db"),
+        (None, "sqlite:///data/payment.db"),
+        ("sqlite+aiosqlite:///other.db", "sqlite:///other.db"),
         ("postgres://user:pw@host/orders", "postgresql+asyncpg://user:pw@host/orders"),
         ("postgresql://user:pw@host:5433/orders", "postgresql+asyncpg://user:pw@host:5433/orders"),
         ("postgresql+psycopg2://user:pw@host/orders", "postgresql+asyncpg://user:pw@host/orders"),
     ],
 )
-def test_a_database_url_gets_its_async_driver(given: str | None, used: str) -> None:
+def test_a_database_url_gets_our_driver(given: str | None, used: str) -> None:
     """A URL as people write it is taken with the driver that the workers have; without one, it is a file."""
     url = database_url(given, "payment", Path("data"), "ORDERFLOW_PAYMENT_DATABASE_URL")
     assert url.render_as_string(hide_password=False) == used

@@ -7,7 +7,7 @@ from operator import itemgetter
 from pathlib import Path
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection
 
 from contracts.errors import Refusal
 from contracts.orders import Item
@@ -45,65 +45,68 @@ class Stock:
                 rows = [{"sku": row["sku"], "available": _count(row["available"])} for row in csv.DictReader(file)]
         except (OSError, KeyError, ValueError) as error:
             raise SettingError(f"ORDERFLOW_INVENTORY_CATALOGUE: {catalogue}: {error!r}") from None
-        async with self._database.transaction() as connection:
-            await connection.execute(insert_new(connection, stock), rows)
+        await self._database.transaction(lambda connection: connection.execute(insert_new(connection, stock), rows))
 
     async def reserve(self, key: str, items: Iterable[Item]) -> None:
         """Take all items or none; a repeat takes nothing more. Raises Refusal when stock is short or a SKU unknown."""
         wanted: Counter[str] = Counter()
         for item in items:
             wanted[item.sku] += item.quantity
-        async with self._database.transaction() as connection:
-            # Locked first: a second execution for the same key waits here, and then sees what the first holds.
-            available = await self._lock(connection, sorted(wanted))
-            held = await connection.scalar(
-                sa.select(sa.func.count()).select_from(reservations).where(reservations.c.key == key)
-            )
-            if held:
-                return
-            _refuse_short(wanted, available)
-            rows = [{"key": key, "sku": sku, "quantity": quantity} for sku, quantity in wanted.items()]
-            await connection.execute(
-                sa.update(stock)
-                .where(stock.c.sku == sa.bindparam("of"))
-                .values(available=stock.c.available - sa.bindparam("taken")),
-                [{"of": sku, "taken": quantity} for sku, quantity in sorted(wanted.items())],
-            )
-            await connection.execute(sa.insert(reservations), rows)
+        await self._database.transaction(lambda connection: _reserve(connection, key, wanted))
 
     async def release(self, key: str) -> None:
         """Put back what `key` holds; a repeat puts back nothing more."""
-        async with self._database.transaction() as connection:
-            freed = await connection.execute(
-                sa.delete(reservations)
-                .where(reservations.c.key == key)
-                .returning(reservations.c.sku, reservations.c.quantity)
-            )
-            back = [{"of": row.sku, "freed": row.quantity} for row in freed]
-            if back:
-                await connection.execute(
-                    sa.update(stock)
-                    .where(stock.c.sku == sa.bindparam("of"))
-                    .values(available=stock.c.available + sa.bindparam("freed")),
-                    sorted(back, key=itemgetter("of")),
-                )
+        await self._database.transaction(lambda connection: _release(connection, key))
 
-    async def _lock(self, connection: AsyncConnection, skus: Sequence[str]) -> dict[str, int]:
-        """What is available of `skus`, held until the transaction ends.
 
-        Locked in order of SKU, so that two orders can't lock each other out. (SQLite has the whole database locked
-        and leaves FOR UPDATE away.)
-        """
-        available: dict[str, int] = {}
-        for start in range(0, len(skus), _CHUNK):
-            found = await connection.execute(
-                sa.select(stock.c.sku, stock.c.available)
-                .where(stock.c.sku.in_(skus[start : start + _CHUNK]))
-                .order_by(stock.c.sku)
-                .with_for_update()
-            )
-            available.update((row.sku, row.available) for row in found)
-        return available
+def _reserve(connection: Connection, key: str, wanted: Mapping[str, int]) -> None:
+    # Locked first: a second execution for the same key waits here, and then sees what the first holds.
+    available = _lock(connection, sorted(wanted))
+    if connection.scalar(sa.select(sa.func.count()).select_from(reservations).where(reservations.c.key == key)):
+        return
+    _refuse_short(wanted, available)
+    connection.execute(
+        sa.update(stock)
+        .where(stock.c.sku == sa.bindparam("of"))
+        .values(available=stock.c.available - sa.bindparam("taken")),
+        [{"of": sku, "taken": quantity} for sku, quantity in sorted(wanted.items())],
+    )
+    connection.execute(
+        sa.insert(reservations),
+        [{"key": key, "sku": sku, "quantity": quantity} for sku, quantity in wanted.items()],
+    )
+
+
+def _release(connection: Connection, key: str) -> None:
+    freed = connection.execute(
+        sa.delete(reservations).where(reservations.c.key == key).returning(reservations.c.sku, reservations.c.quantity)
+    )
+    back = [{"of": row.sku, "freed": row.quantity} for row in freed]
+    if back:
+        connection.execute(
+            sa.update(stock)
+            .where(stock.c.sku == sa.bindparam("of"))
+            .values(available=stock.c.available + sa.bindparam("freed")),
+            sorted(back, key=itemgetter("of")),
+        )
+
+
+def _lock(connection: Connection, skus: Sequence[str]) -> dict[str, int]:
+    """What is available of `skus`, held until the transaction ends.
+
+    Locked in order of SKU, so that two orders can't lock each other out. (SQLite has the whole database locked
+    and leaves FOR UPDATE away.)
+    """
+    available: dict[str, int] = {}
+    for start in range(0, len(skus), _CHUNK):
+        found = connection.execute(
+            sa.select(stock.c.sku, stock.c.available)
+            .where(stock.c.sku.in_(skus[start : start + _CHUNK]))
+            .order_by(stock.c.sku)
+            .with_for_update()
+        )
+        available.update((row.sku, row.available) for row in found)
+    return available
 
 
 def _count(text: str) -> int:

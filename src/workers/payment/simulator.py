@@ -5,6 +5,7 @@ charged once. The tokens are in the README.
 """
 
 import sqlalchemy as sa
+from sqlalchemy import Connection
 
 from contracts.errors import Refusal
 from workers.database import Database, insert_new
@@ -42,25 +43,25 @@ class SimulatedCardNetwork:
                 self._temper.fail_at_first(key)
             case "tok_slow":
                 await self._temper.be_slow()
-        async with self._database.transaction() as connection:
-            await connection.execute(
-                insert_new(connection, charges).values(
-                    key=key, token=token, amount_minor=amount_minor, currency=currency, state="charged"
-                )
-            )
-            state = await connection.scalar(sa.select(charges.c.state).where(charges.c.key == key))
-            if state == "refunded":
-                raise Refusal("charge_refused", "The charge was refunded and can't be made again.")
+        charge = {"key": key, "token": token, "amount_minor": amount_minor, "currency": currency, "state": "charged"}
+        await self._database.transaction(lambda connection: _charge(connection, charge))
         if token == "tok_slow_answer":  # Charged, but the answer takes its time: the worst moment to die.
             await self._temper.be_slow()
         return reference("ch", key)
 
     async def refund(self, key: str) -> None:
-        async with self._database.transaction() as connection:
-            await connection.execute(
-                insert_new(connection, charges).values(key=key, token="", amount_minor=0, currency="", state="refunded")
-            )
-            token = await connection.scalar(sa.select(charges.c.token).where(charges.c.key == key))
-            if token == "tok_refund_fails":
-                raise Refusal("refund_refused", "The card network refused the refund.")
-            await connection.execute(charges.update().where(charges.c.key == key).values(state="refunded"))
+        await self._database.transaction(lambda connection: _refund(connection, key))
+
+
+def _charge(connection: Connection, charge: dict[str, object]) -> None:
+    connection.execute(insert_new(connection, charges), charge)
+    if connection.scalar(sa.select(charges.c.state).where(charges.c.key == charge["key"])) == "refunded":
+        raise Refusal("charge_refused", "The charge was refunded and can't be made again.")
+
+
+def _refund(connection: Connection, key: str) -> None:
+    nothing = {"key": key, "token": "", "amount_minor": 0, "currency": "", "state": "refunded"}
+    connection.execute(insert_new(connection, charges), nothing)
+    if connection.scalar(sa.select(charges.c.token).where(charges.c.key == key)) == "tok_refund_fails":
+        raise Refusal("refund_refused", "The card network refused the refund.")
+    connection.execute(charges.update().where(charges.c.key == key).values(state="refunded"))

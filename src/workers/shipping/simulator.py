@@ -1,6 +1,7 @@
 """A simulated carrier with magic postal codes; they are in the README. It keeps its own book, apart from the ledger."""
 
 import sqlalchemy as sa
+from sqlalchemy import Connection
 
 from contracts.errors import Refusal
 from contracts.orders import Address
@@ -32,24 +33,25 @@ class SimulatedCarrier:
                 self._temper.fail_at_first(key)
             case "SIM-SLOW":
                 await self._temper.be_slow()
-        async with self._database.transaction() as connection:
-            await connection.execute(
-                insert_new(connection, parcels).values(
-                    key=key, tracking_number=reference("trk", key), pieces=pieces, state="left"
-                )
-            )
-            state = await connection.scalar(sa.select(parcels.c.state).where(parcels.c.key == key))
-            if state == "recalled":
-                raise Refusal("parcel_recalled", "The parcel was called back and can't be sent again.")
+        tracking_number = reference("trk", key)
+        parcel = {"key": key, "tracking_number": tracking_number, "pieces": pieces, "state": "left"}
+        await self._database.transaction(lambda connection: _send(connection, parcel))
         if address.postal_code == "SIM-SLOW-ANSWER":  # Left, but the answer takes its time.
             await self._temper.be_slow()
-        return reference("trk", key)
+        return tracking_number
 
     async def recall(self, key: str) -> str | None:
-        async with self._database.transaction() as connection:
-            await connection.execute(insert_new(connection, parcels).values(key=key, pieces=0, state="recalled"))
-            found = await connection.execute(
-                sa.select(parcels.c.state, parcels.c.tracking_number).where(parcels.c.key == key)
-            )
-            row = found.one()
-            return str(row.tracking_number) if row.state == "left" else None
+        return await self._database.transaction(lambda connection: _recall(connection, key))
+
+
+def _send(connection: Connection, parcel: dict[str, object]) -> None:
+    connection.execute(insert_new(connection, parcels), parcel)
+    if connection.scalar(sa.select(parcels.c.state).where(parcels.c.key == parcel["key"])) == "recalled":
+        raise Refusal("parcel_recalled", "The parcel was called back and can't be sent again.")
+
+
+def _recall(connection: Connection, key: str) -> str | None:
+    connection.execute(insert_new(connection, parcels), {"key": key, "pieces": 0, "state": "recalled"})
+    found = connection.execute(sa.select(parcels.c.state, parcels.c.tracking_number).where(parcels.c.key == key))
+    row = found.one()
+    return str(row.tracking_number) if row.state == "left" else None
