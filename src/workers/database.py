@@ -31,6 +31,8 @@ def database_url(given: str | None, step: str, data_dir: Path, setting: str) -> 
     scheme = url.drivername.split("+")[0]
     if scheme not in _DRIVERS:
         raise SettingError(f"{setting}: {scheme} is not supported; use sqlite:///… or postgresql://…")
+    if mode := url.query.get("sslmode"):  # libpq's name, which is in the URLs that people are given.
+        url = url.difference_update_query(["sslmode"]).update_query_dict({"ssl": mode})
     return url.set(drivername=_DRIVERS[scheme])
 
 

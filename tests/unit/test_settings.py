@@ -96,6 +96,7 @@ def test_a_wrong_database_url_keeps_its_password(given: str) -> None:
         ("postgres://user:pw@host/orders", "postgresql+asyncpg://user:pw@host/orders"),
         ("postgresql://user:pw@host:5433/orders", "postgresql+asyncpg://user:pw@host:5433/orders"),
         ("postgresql+psycopg2://user:pw@host/orders", "postgresql+asyncpg://user:pw@host/orders"),
+        ("postgresql://user:pw@host/orders?sslmode=require", "postgresql+asyncpg://user:pw@host/orders?ssl=require"),
     ],
 )
 def test_a_database_url_gets_our_driver(given: str | None, used: str) -> None:
