@@ -36,6 +36,10 @@ from contracts.orders import (
 )
 from contracts.registry import task_queue
 from contracts.search import CUSTOMER_ID, ORDER_STATUS
+from telemetry import context
+from telemetry.http import about, link_to, order_root
+from telemetry.names import EVENT_ACTION, ORDER_ID, TRACE_MEMO, WORKFLOW_ID
+from telemetry.traces import linked_to, trace_id, traceparent
 
 # Name-based (RFC 9562, version 5) within a namespace of our own: one key, one order, on every API process.
 _KEYED_ORDERS = uuid.UUID("6f0d4a52-3a1e-5d0f-9a77-0c1b8f3c2e11")
@@ -52,6 +56,7 @@ class Placed:
     order_id: str
     replayed: bool
     """Whether an earlier request with the same key had placed it."""
+    trace_id: str | None
 
 
 class Orders:
@@ -68,36 +73,42 @@ class Orders:
         fresh = idempotency_key is None
         order_id = str(uuid_utils.compat.uuid7() if fresh else uuid.uuid5(_KEYED_ORDERS, idempotency_key or ""))
         order = sent.order(order_id)
+        context.keep_order_secret(order)
+        self._about(order_id)
         async with _answer_in_time():
             try:
-                await self._client.start_workflow(
-                    WORKFLOW_TYPE,
-                    OrderInput(order=order, step_timeout_seconds=self._step_timeout_seconds),
-                    id=workflow_id(order_id),
-                    task_queue=task_queue("order"),
-                    id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
-                    memo={
-                        "request_digest": sent.digest(),
-                        "currency": order.currency,
-                        "amount_minor": order.amount_minor,
-                    },
-                    search_attributes=TypedSearchAttributes(
-                        [
-                            SearchAttributePair(ORDER_STATUS, Status.RECEIVED),
-                            SearchAttributePair(CUSTOMER_ID, order.customer_id),
-                        ]
-                    ),
-                    static_summary=f"{order.pieces} pieces, {readable(order.amount_minor, order.currency)}",
-                )
+                with order_root():
+                    started = traceparent()
+                    await self._client.start_workflow(
+                        WORKFLOW_TYPE,
+                        OrderInput(order=order, step_timeout_seconds=self._step_timeout_seconds),
+                        id=workflow_id(order_id),
+                        task_queue=task_queue("order"),
+                        id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                        memo={
+                            "request_digest": sent.digest(),
+                            "currency": order.currency,
+                            "amount_minor": order.amount_minor,
+                        },
+                        search_attributes=TypedSearchAttributes(
+                            [
+                                SearchAttributePair(ORDER_STATUS, Status.RECEIVED),
+                                SearchAttributePair(CUSTOMER_ID, order.customer_id),
+                            ]
+                        ),
+                        static_summary=f"{order.pieces} pieces, {readable(order.amount_minor, order.currency)}",
+                    )
             except WorkflowAlreadyStartedError:
                 description = await self._handle(order_id).describe()
+                placed_in = await description.memo_value(TRACE_MEMO, None)
+                link_to(placed_in)
                 if await description.memo_value("request_digest", None) != sent.digest():
                     raise Problem(
                         422, "idempotency-key-reused", "This Idempotency-Key was used for another order."
                     ) from None
-                return Placed(order_id, replayed=True)
-        _log.info("order received", extra={"event.action": "order-received", "order.id": order_id})
-        return Placed(order_id, replayed=False)
+                return Placed(order_id, replayed=True, trace_id=trace_id(placed_in))
+        _log.info("order received", extra={EVENT_ACTION: "order-received"})
+        return Placed(order_id, replayed=False, trace_id=trace_id(started))
 
     async def ended(self, order_id: str, within_seconds: float) -> bool:
         """Wait for the order's end; whether it came."""
@@ -115,8 +126,9 @@ class Orders:
         handle = self._handle(order_id)
         async with _answer_in_time():
             description = await self._describe(handle)
+            traced = trace_id(await description.memo_value(TRACE_MEMO, None))
             if description.status is WorkflowExecutionStatus.COMPLETED:
-                return views.current(await handle.result())
+                return views.current(await handle.result(), traced)
             if description.status is not WorkflowExecutionStatus.RUNNING:
                 return await views.cut_short(description, await _events(handle))
             try:
@@ -125,7 +137,7 @@ class Orders:
                     progress = await handle.query(PROGRESS_QUERY, result_type=OrderProgress)
             except (RPCError, WorkflowQueryFailedError, TimeoutError):
                 return await views.last_known(description, await _events(handle))
-            return views.current(progress)
+            return views.current(progress, traced)
 
     async def page(self, status: str | None, customer_id: str | None, limit: int, cursor: str | None) -> OrderPage:
         """Orders, running ones first, then the newest. Raises Problem 422 for a cursor that is not one of ours."""
@@ -152,15 +164,18 @@ class Orders:
         view = await self.get(order_id)
         views.refuse_if_too_late(view)
         async with _answer_in_time():
+            handle = self._handle(order_id)
+            placed_in = await (await self._describe(handle)).memo_value(TRACE_MEMO, None)
             try:
-                await self._handle(order_id).cancel()
+                with linked_to(placed_in):
+                    await handle.cancel()
             except RPCError as error:
                 # It ended since we looked, or was cancelled already: what it is now says which.
                 if error.status is not RPCStatusCode.NOT_FOUND:
                     raise
                 view = await self.get(order_id)
                 views.refuse_if_too_late(view)
-        _log.info("cancellation asked for", extra={"event.action": "order-cancel", "order.id": order_id})
+        _log.info("cancellation asked for", extra={EVENT_ACTION: "order-cancel"})
         return view
 
     async def history(self, order_id: str) -> OrderHistory:
@@ -181,7 +196,13 @@ class Orders:
             await self._client.service_client.check_health()
 
     def _handle(self, order_id: str) -> WorkflowHandle[object, OrderProgress]:
+        self._about(order_id)
         return self._client.get_workflow_handle(workflow_id(order_id), result_type=OrderProgress)
+
+    def _about(self, order_id: str) -> None:
+        fields = {ORDER_ID: order_id, WORKFLOW_ID: workflow_id(order_id)}
+        context.bind(fields)
+        about(fields)
 
     async def _describe(self, handle: WorkflowHandle[object, OrderProgress]) -> WorkflowExecutionDescription:
         try:

@@ -8,19 +8,28 @@ from pydantic import BaseModel, Field
 from contracts.orders import OrderProgress
 
 _ORDER_ID = "01936f5e-7c1a-7d3e-9b52-3f8a6c1d2e4f"
+_TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
 _RECEIVED = "2026-01-15T09:30:00Z"
 
 
 class OrderAccepted(BaseModel):
     model_config = {
         "json_schema_extra": {
-            "examples": [{"order_id": _ORDER_ID, "workflow_id": f"order-{_ORDER_ID}", "status": "received"}]
+            "examples": [
+                {
+                    "order_id": _ORDER_ID,
+                    "workflow_id": f"order-{_ORDER_ID}",
+                    "status": "received",
+                    "trace_id": _TRACE_ID,
+                }
+            ]
         }
     }
 
     order_id: str
     workflow_id: str
     status: str
+    trace_id: str | None = Field(default=None, description="The trace that holds all that becomes of the order.")
 
 
 class OrderView(OrderProgress):
@@ -51,6 +60,7 @@ class OrderView(OrderProgress):
                     "reason": {"code": "card_declined", "message": "The card was declined."},
                     "cancellable": False,
                     "cancellation": None,
+                    "trace_id": _TRACE_ID,
                     "as_of": "now",
                 }
             ]
@@ -58,6 +68,7 @@ class OrderView(OrderProgress):
     }
 
     workflow_id: str
+    trace_id: str | None = Field(default=None, description="The trace that holds all that became of the order.")
     as_of: Literal["now", "last_known"] = Field(
         description="`last_known`: no order worker answered, so this is the newest state on record."
     )

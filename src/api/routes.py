@@ -4,7 +4,7 @@ from http import HTTPStatus
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, PlainTextResponse
 
 from api.orders import Orders
 from api.problems import MEDIA_TYPE, Problem, ProblemDetails
@@ -84,6 +84,7 @@ IdempotencyKey = Annotated[
 
 orders_router = APIRouter(prefix="/orders", tags=["orders"])
 health_router = APIRouter(tags=["health"])
+metrics_router = APIRouter(tags=["health"])
 
 
 @orders_router.post(
@@ -111,7 +112,12 @@ async def place_order(
         if ended is not None:
             return JSONResponse(ended.model_dump(mode="json"), 200, headers=headers)
     response.headers.update(headers)
-    return OrderAccepted(order_id=placed.order_id, workflow_id=workflow_id(placed.order_id), status=Status.RECEIVED)
+    return OrderAccepted(
+        order_id=placed.order_id,
+        workflow_id=workflow_id(placed.order_id),
+        status=Status.RECEIVED,
+        trace_id=placed.trace_id,
+    )
 
 
 @orders_router.get("", summary="List orders", responses=_responses(401, 422, 503))
@@ -173,6 +179,12 @@ async def readyz(orders: OrdersDep, response: Response) -> Health:
         response.status_code = 503
         return Health(status="unready", problems=[f"Temporal is not reachable: {problem.details.detail}"])
     return Health(status="ok")
+
+
+@metrics_router.get("/metrics", summary="For Prometheus", response_class=PlainTextResponse, responses=_responses(401))
+async def metrics(request: Request) -> Response:
+    content, content_type = request.app.state.exposition(request.headers.get("accept", ""))
+    return Response(content, headers={"Content-Type": content_type})
 
 
 async def _ended(orders: Orders, order_id: str, within_seconds: int) -> OrderView | None:

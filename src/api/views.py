@@ -12,13 +12,14 @@ from api.responses import OrderSummary, OrderView
 from contracts.orders import ENDS, OrderProgress, Reason, Status, StepState, workflow_id
 from contracts.registry import STEPS
 from contracts.search import CUSTOMER_ID, ORDER_STATUS
+from telemetry.names import TRACE_MEMO
+from telemetry.traces import trace_id
 
 
-def current(progress: OrderProgress) -> OrderView:
+def current(progress: OrderProgress, trace_id: str | None) -> OrderView:
     """What the workflow itself says."""
-    return OrderView.model_validate(
-        progress.model_dump() | {"workflow_id": workflow_id(progress.order_id), "as_of": "now"}
-    )
+    known = {"workflow_id": workflow_id(progress.order_id), "trace_id": trace_id, "as_of": "now"}
+    return OrderView.model_validate(progress.model_dump() | known)
 
 
 async def last_known(description: WorkflowExecutionDescription, events: Sequence[HistoryEvent]) -> OrderView:
@@ -33,6 +34,7 @@ async def last_known(description: WorkflowExecutionDescription, events: Sequence
         updated_at=events[-1].event_time.ToDatetime(UTC) if events else summary.received_at,
         steps=steps,
         cancellable=not left,
+        trace_id=trace_id(await description.memo_value(TRACE_MEMO, None)),
         as_of="last_known",
     )
 

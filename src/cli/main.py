@@ -8,6 +8,7 @@ import click
 
 from contracts.registry import SERVICES, WORKERS
 from service.settings import SettingError
+from telemetry.errors import TelemetrySettingError
 
 
 class _OneLineErrors(click.Group):
@@ -16,7 +17,7 @@ class _OneLineErrors(click.Group):
     def invoke(self, ctx: click.Context) -> object:
         try:
             return super().invoke(ctx)
-        except SettingError as error:
+        except (SettingError, TelemetrySettingError) as error:
             click.echo(f"orderflow: {error}", err=True)
             sys.exit(2)
 

@@ -50,6 +50,8 @@ class Program:
     stop_seconds: int = 30
     """How long it may take to stop before it is killed."""
     environment: Mapping[str, str] = field(default_factory=dict)
+    logs_itself: bool = True
+    """Whether it writes its lines to `<data>/logs/<name>.jsonl` by itself; else its output is kept there."""
 
 
 def programs(settings: PlatformSettings) -> list[Program]:
@@ -109,6 +111,7 @@ def _temporal(settings: PlatformSettings) -> Program:
         },
         # Its own shutdown waits for its internal pollers. Its SQLite file, with a write-ahead log, needs no goodbye.
         stop_seconds=2,
+        logs_itself=False,
     )
 
 

@@ -155,13 +155,24 @@ class Supervisor:
                 "startretries = 3",
                 "stopsignal = TERM",
                 f"stopwaitsecs = {program.stop_seconds}",
-                f"stdout_logfile = {_value(self.log_dir / f'{program.name}.jsonl')}",
-                "stdout_logfile_maxbytes = 50MB",
-                "stdout_logfile_backups = 3",
+                # Our services write their lines to a file themselves.
+                *(
+                    ["stdout_logfile = NONE"]
+                    if program.logs_itself
+                    else _keep_output(self.log_dir / f"{program.name}.jsonl")
+                ),
                 f"stderr_logfile = {_value(self.log_dir / f'{program.name}.stderr.log')}",
                 "stderr_logfile_maxbytes = 10MB",
             ]
         return "\n".join(sections) + "\n"
+
+
+def _keep_output(file: Path) -> list[str]:
+    return [
+        f"stdout_logfile = {_value(file)}",
+        "stdout_logfile_maxbytes = 50MB",
+        "stdout_logfile_backups = 3",
+    ]
 
 
 def _value(value: object) -> str:

@@ -25,6 +25,23 @@ def contains_card_number(text: str) -> bool:
     return any(_is_card_number(digits) for digits in _candidates(unicodedata.normalize("NFKC", text)))
 
 
+def mask_card_numbers(text: str, mask: str) -> str:
+    """`text` with `mask` in place of each run of digits that holds a card number; unchanged where there is none."""
+    if not contains_card_number(text):
+        return text
+    parts: list[str] = []
+    end = 0
+    for uuid in _UUID.finditer(text):
+        parts += [_mask_runs(text[end : uuid.start()], mask), uuid.group()]
+        end = uuid.end()
+    return "".join([*parts, _mask_runs(text[end:], mask)])
+
+
+def _mask_runs(text: str, mask: str) -> str:
+    plain = unicodedata.normalize("NFKC", text)
+    return _RUN.sub(lambda run: mask if contains_card_number(run.group()) else run.group(), plain)
+
+
 def _candidates(text: str) -> Iterator[str]:
     for run in _RUN.finditer(_UUID.sub("|", text)):
         groups = [_plain(group) for group in re.split(r"\D", run.group())]

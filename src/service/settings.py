@@ -1,7 +1,7 @@
 """Settings: read from the environment once, in a process's composition root, and refused in one clear line."""
 
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -20,6 +20,8 @@ class Settings(BaseSettings):
 
     data_dir: Path = Path(".orderflow")
     """Where all that a run writes is kept."""
+    log_format: Literal["json", "human"] = "json"
+    """Of the lines on stdout; those in `<data>/logs/` are always JSON."""
 
 
 class WorkerSettings(Settings):

@@ -4,16 +4,16 @@ import asyncio
 import logging
 import os
 import socket
-from datetime import timedelta
 
 from temporalio.client import Client
 from temporalio.contrib.pydantic import PydanticPayloadConverter
 from temporalio.converter import DataConverter
 from temporalio.envconfig import ClientConfig
-from temporalio.runtime import LogForwardingConfig, LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
+from temporalio.runtime import Runtime
 from temporalio.service import RPCError
 
 from service.settings import SettingError
+from telemetry.process import Telemetry
 
 HEARTBEAT_SECONDS = 5.0
 """How often each worker process tells the server that it lives; judged by whoever watches (facts: 1 to 60 s)."""
@@ -25,38 +25,27 @@ DATA_CONVERTER = DataConverter(payload_converter_class=lambda: _PAYLOADS)  # typ
 _log = logging.getLogger(__name__)
 
 
-async def connect(service: str) -> Client:
+async def connect(service: str, telemetry: Telemetry) -> Client:
     """Connect as TEMPORAL_* says, waiting for a server that is not up yet.
 
     `service` names the process to the server, with its process id and host. Raises SettingError for unusable
     TEMPORAL_* settings.
     """
-    runtime = _runtime()
+    runtime = telemetry.temporal_runtime(HEARTBEAT_SECONDS)
     while True:
         try:
-            return await _client(service, runtime, lazy=False)
+            return await _client(service, telemetry, runtime, lazy=False)
         except (RPCError, RuntimeError) as error:
             _log.warning("Temporal is not reachable yet: %s", error)
             await asyncio.sleep(1)
 
 
-async def lazy_client(service: str) -> Client:
+async def lazy_client(service: str, telemetry: Telemetry) -> Client:
     """A client that connects at its first call, so that a process can answer without Temporal."""
-    return await _client(service, _runtime(), lazy=True)
+    return await _client(service, telemetry, telemetry.temporal_runtime(HEARTBEAT_SECONDS), lazy=True)
 
 
-def _runtime() -> Runtime:
-    # The SDK's core writes lines of its own to stdout unless they are sent through our logging.
-    core = LoggingConfig(
-        filter=TelemetryFilter(core_level="WARN", other_level="ERROR"),
-        forwarding=LogForwardingConfig(logger=logging.getLogger("temporalio.core")),
-    )
-    return Runtime(
-        telemetry=TelemetryConfig(logging=core), worker_heartbeat_interval=timedelta(seconds=HEARTBEAT_SECONDS)
-    )
-
-
-async def _client(service: str, runtime: Runtime, *, lazy: bool) -> Client:
+async def _client(service: str, telemetry: Telemetry, runtime: Runtime, *, lazy: bool) -> Client:
     try:
         config = ClientConfig.load_client_connect_config()
     except (RuntimeError, ValueError, TypeError, KeyError) as error:
@@ -66,6 +55,7 @@ async def _client(service: str, runtime: Runtime, *, lazy: bool) -> Client:
         **config,
         identity=f"{service}:{os.getpid()}@{socket.gethostname()}",
         data_converter=DATA_CONVERTER,
+        interceptors=telemetry.interceptors,
         runtime=runtime,
         lazy=lazy,
     )

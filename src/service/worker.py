@@ -10,7 +10,7 @@ from typing import Any
 
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from temporalio.api.enums.v1 import TaskQueueType
 from temporalio.client import Client
@@ -21,6 +21,7 @@ from service.health import complaints
 from service.http import http_server, listen
 from service.settings import WorkerSettings
 from service.temporal import connect
+from telemetry.process import Telemetry
 
 _log = logging.getLogger(__name__)
 
@@ -34,7 +35,7 @@ class Duties:
     interceptors: Sequence[Interceptor] = ()
 
 
-async def run_worker(service: Service, duties: Duties, settings: WorkerSettings) -> None:
+async def run_worker(service: Service, duties: Duties, settings: WorkerSettings, telemetry: Telemetry) -> None:
     """Serve the service's task queue until SIGTERM or SIGINT, then let running work finish.
 
     Raises SettingError when the health port can't be had.
@@ -45,11 +46,11 @@ async def run_worker(service: Service, duties: Duties, settings: WorkerSettings)
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
 
     port = settings.health_port if settings.health_port is not None else service.port
-    health = _Health(service.task_queue, bool(duties.workflows))
+    health = _Health(service.task_queue, bool(duties.workflows), telemetry)
     server = http_server(health.app())
     serving = asyncio.create_task(server.serve([listen("127.0.0.1", port, "ORDERFLOW_HEALTH_PORT")]))
     try:
-        client = await _unless(stop, connect(service.name))
+        client = await _unless(stop, connect(service.name, telemetry))
         if client is not None:
             health.client = client
             await _work(client, service.task_queue, duties, settings, stop)
@@ -86,18 +87,25 @@ async def _work(client: Client, task_queue: str, duties: Duties, settings: Worke
 
 
 class _Health:
-    """`/healthz`: the process answers. `/readyz`: the Temporal server sees it work, else 503 and why not."""
+    """`/healthz`: the process answers. `/readyz`: the Temporal server sees it work, else 503 and why."""
 
-    def __init__(self, task_queue: str, has_workflows: bool) -> None:
+    def __init__(self, task_queue: str, has_workflows: bool, telemetry: Telemetry) -> None:
+        self._telemetry = telemetry
         self.client: Client | None = None
         self._task_queue = task_queue
         self._type = TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW if has_workflows else TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY
 
     def app(self) -> Starlette:
-        return Starlette(routes=[Route("/healthz", self._alive), Route("/readyz", self._ready)])
+        return Starlette(
+            routes=[Route("/healthz", self._alive), Route("/readyz", self._ready), Route("/metrics", self._metrics)]
+        )
 
     async def _alive(self, _: Request) -> JSONResponse:
         return JSONResponse({"status": "ok"})
+
+    async def _metrics(self, request: Request) -> Response:
+        content, content_type = self._telemetry.exposition(request.headers.get("accept", ""))
+        return Response(content, headers={"Content-Type": content_type})
 
     async def _ready(self, _: Request) -> JSONResponse:
         if self.client is None:

@@ -1,30 +1,49 @@
-"""JSON log lines in Elastic Common Schema, on stdout, written by a thread of their own."""
+"""Log lines: JSON in Elastic Common Schema, to stdout and to a file that a shipper tails, by a thread of their own."""
 
 import atexit
 import logging
 import logging.handlers
 import queue
 import sys
+import threading
+import warnings
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from importlib.metadata import version
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, TextIO
 
+import uuid_utils
+from opentelemetry import trace
 from pythonjsonlogger.json import JsonFormatter
 from temporalio import activity, workflow
 
-ECS_VERSION = "8.11.0"
+from telemetry import context, metrics, names
+from telemetry.human import human
+from telemetry.redaction import NO_SECRETS, Secrets, message_of, redact, stack_trace
 
+ECS_VERSION = "8.11.0"
+VERSION = version("orderflow")
+LogFormat = Literal["json", "human"]
+
+_MOST_WAITING = 20_000
+"""Lines that may wait for the writer; more are dropped, and counted."""
+_FILE_BYTES = 50_000_000
+_FILES_KEPT = 3
 _ORDER_PREFIX = "order-"
 # Our names for what the SDK's loggers attach to a record as nested dicts.
 _TEMPORAL_FIELDS = {
-    "workflow_id": "temporal.workflow_id",
-    "workflow_run_id": "temporal.run_id",
-    "run_id": "temporal.run_id",
-    "workflow_type": "temporal.workflow_type",
-    "activity_type": "temporal.activity_type",
-    "task_queue": "temporal.task_queue",
-    "attempt": "temporal.attempt",
+    "workflow_id": names.WORKFLOW_ID,
+    "workflow_run_id": names.RUN_ID,
+    "run_id": names.RUN_ID,
+    "workflow_type": names.WORKFLOW_TYPE,
+    "activity_type": names.ACTIVITY_TYPE,
+    "task_queue": names.TASK_QUEUE,
+    "attempt": names.ATTEMPT,
 }
+# Made by ourselves, and never anyone's data: looking through them would now and then take an id for a card number.
+_TRUSTED = frozenset({names.ORDER_ID, names.STEP, names.NEXT_TRY_SECONDS, *_TEMPORAL_FIELDS.values()})
 
 
 class EcsFormatter(JsonFormatter):
@@ -32,27 +51,55 @@ class EcsFormatter(JsonFormatter):
 
     def __init__(self, service: str) -> None:
         super().__init__()
-        self._service = service
+        self._service = {
+            "service.name": service,
+            "service.version": VERSION,
+            "event.dataset": f"orderflow.{service}",
+        }
 
     def format(self, record: logging.LogRecord) -> str:
+        return self.serialize_log_record(self.line(record))
+
+    def line(self, record: logging.LogRecord) -> dict[str, Any]:
+        secrets: Secrets = getattr(record, "telemetry_secrets", NO_SECRETS)
         written = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
         line: dict[str, Any] = {
             "@timestamp": written.replace("+00:00", "Z"),
             "log.level": record.levelname.lower(),
-            "message": record.getMessage(),
+            "message": redact(record.getMessage(), secrets),
             "ecs.version": ECS_VERSION,
+            # Time-ordered (UUIDv7), and the document id by which a line that is shipped twice is stored once.
+            "event.id": str(uuid_utils.uuid7()),
             "log.logger": record.name,
-            "service.name": self._service,
-            "event.dataset": f"orderflow.{self._service}",
-            **dict(_extras(record)),
+            **self._service,
         }
-        if record.exc_info and record.exc_info[0] is not None:
-            line["error.type"] = record.exc_info[0].__name__
-            line["error.stack_trace"] = self.formatException(record.exc_info)
-        return self.serialize_log_record(line)
+        for name, value in _extras(record):
+            line[name] = redact(value, secrets) if isinstance(value, str) and name not in _TRUSTED else value
+        span: trace.SpanContext | None = getattr(record, "telemetry_span", None)
+        if span is not None and span.is_valid:
+            line["trace.id"] = trace.format_trace_id(span.trace_id)
+            line["span.id"] = trace.format_span_id(span.span_id)
+        if record.exc_info and record.exc_info[1] is not None:
+            error = record.exc_info[1]
+            line[names.ERROR_TYPE] = type(error).__qualname__
+            line[names.ERROR_MESSAGE] = redact(message_of(error), secrets)
+            line["error.stack_trace"] = redact(stack_trace(error, record.exc_info[2]), secrets)
+        return line
+
+
+class HumanFormatter(EcsFormatter):
+    """The same lines, for the eyes of who started the process."""
+
+    def __init__(self, service: str, *, color: bool) -> None:
+        super().__init__(service)
+        self._color = color
+
+    def format(self, record: logging.LogRecord) -> str:
+        return human(self.line(record), color=self._color)
 
 
 def _extras(record: logging.LogRecord) -> Iterator[tuple[str, Any]]:
+    yield from getattr(record, "telemetry_fields", {}).items()
     for name, value in vars(record).items():
         if "." in name:
             yield name, value
@@ -62,29 +109,101 @@ def _extras(record: logging.LogRecord) -> Iterator[tuple[str, Any]]:
                     yield ours, value[theirs]
             workflow_id = str(value.get("workflow_id", ""))
             if workflow_id.startswith(_ORDER_PREFIX):
-                yield "order.id", workflow_id.removeprefix(_ORDER_PREFIX)
-
-
-def configure(service: str, level: int = logging.INFO) -> None:
-    """Send every log line of this process to stdout as JSON. Called once, in the composition root."""
-    # The fields travel as fields; the SDK need not repeat them in the text.
-    workflow.logger.workflow_info_on_message = False
-    activity.logger.activity_info_on_message = False
-
-    to_stdout = logging.StreamHandler(sys.stdout)
-    to_stdout.setFormatter(EcsFormatter(service))
-    lines: queue.SimpleQueue[logging.LogRecord] = queue.SimpleQueue()
-    writer = logging.handlers.QueueListener(lines, to_stdout)
-    writer.start()
-    atexit.register(writer.stop)
-    logging.basicConfig(level=level, handlers=[_Enqueue(lines)], force=True)
-    logging.captureWarnings(True)
-    for chatty in ("httpx", "httpcore", "alembic", "uvicorn"):
-        logging.getLogger(chatty).setLevel(logging.WARNING)
+                yield names.ORDER_ID, workflow_id.removeprefix(_ORDER_PREFIX)
 
 
 class _Enqueue(logging.handlers.QueueHandler):
-    """Hands a record over as it is: the writer is a thread of the same process, so nothing has to be pickled."""
+    """Notes who speaks, and hands the record to the writer: a thread of this process, so nothing has to be pickled."""
+
+    queue: "queue.Queue[logging.LogRecord]"
 
     def prepare(self, record: logging.LogRecord) -> logging.LogRecord:
+        # Known here only: the writer is another thread.
+        record.telemetry_span = trace.get_current_span().get_span_context()
+        record.telemetry_fields = context.fields()
+        record.telemetry_secrets = context.secrets()
         return record
+
+    def enqueue(self, record: logging.LogRecord) -> None:
+        try:
+            self.queue.put_nowait(record)
+        except queue.Full:
+            metrics.LOG_LINES_DROPPED.add(1)
+
+
+class _Writer(logging.handlers.QueueListener):
+    """Ends in time: at the process's end it is given a moment for what waits, and no more."""
+
+    def stop_within(self, seconds: float) -> None:
+        if self._thread is None:
+            return
+        try:
+            self.queue.put(None, timeout=seconds)  # type: ignore[attr-defined]
+        except queue.Full:
+            return
+        self._thread.join(seconds)
+        self._thread = None
+
+
+def configure(
+    service: str,
+    folder: Path,
+    log_format: LogFormat = "json",
+    level: int = logging.INFO,
+    out: TextIO | None = None,
+) -> None:
+    """Send every log line of this process to stdout, and as JSON to `folder`. Called once, at the start."""
+    # The fields travel as fields; the SDK need not repeat them in the text.
+    workflow.logger.workflow_info_on_message = False
+    activity.logger.activity_info_on_message = False
+    # Told by our own activity interceptor, with what comes next.
+    activity.logger.base_logger.addFilter(lambda record: not hasattr(record, "__temporal_error_identifier"))
+
+    out = out or sys.stdout
+    to_stdout = logging.StreamHandler(out)
+    to_stdout.setFormatter(
+        HumanFormatter(service, color=out.isatty()) if log_format == "human" else EcsFormatter(service)
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    to_file = logging.handlers.RotatingFileHandler(
+        folder / f"{service}.jsonl", maxBytes=_FILE_BYTES, backupCount=_FILES_KEPT, encoding="utf-8"
+    )
+    to_file.setFormatter(EcsFormatter(service))
+
+    lines: queue.Queue[logging.LogRecord] = queue.Queue(_MOST_WAITING)
+    writer = _Writer(lines, to_stdout, to_file)
+    writer.start()
+    atexit.register(writer.stop_within, 5.0)
+    logging.basicConfig(level=level, handlers=[_Enqueue(lines)], force=True)
+    for chatty in ("httpx", "httpcore", "alembic", "uvicorn"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+    _take_over_what_is_printed()
+
+
+def _take_over_what_is_printed() -> None:
+    """Warnings and uncaught exceptions become lines as well."""
+    log = logging.getLogger("python")
+
+    def uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        if issubclass(kind, KeyboardInterrupt):
+            return
+        log.critical("uncaught exception", exc_info=(kind, error, trace))
+
+    def uncaught_in_thread(args: threading.ExceptHookArgs) -> None:
+        if args.exc_value is not None and not isinstance(args.exc_value, SystemExit):
+            log.critical("uncaught exception", exc_info=(args.exc_type, args.exc_value, args.exc_traceback))
+
+    sys.excepthook = uncaught
+    threading.excepthook = uncaught_in_thread
+    logging.captureWarnings(True)
+    warnings.formatwarning = _warning_line
+
+
+def _warning_line(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    line: str | None = None,  # noqa: ARG001 - the source line; a warning's text is enough
+) -> str:
+    return f"{category.__name__}: {message} ({filename}:{lineno})"

@@ -1,6 +1,7 @@
 """A step's own database: SQLite by default, PostgreSQL by URL."""
 
 import asyncio
+import contextvars
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,6 +15,7 @@ from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from service.settings import SettingError
+from telemetry.traces import call_span
 
 T = TypeVar("T")
 
@@ -39,8 +41,11 @@ def database_url(given: str | None, step: str, data_dir: Path, setting: str) -> 
 class Database(Protocol):
     """Transactions, each a plain function of a connection, run whole."""
 
-    async def transaction(self, work: Callable[[Connection], T]) -> T:
-        """Run `work`; commit at its end, roll back on any exception. Raises what `work` raises."""
+    async def transaction(self, work: Callable[[Connection], T], name: str = "transaction") -> T:
+        """Run `work`; commit at its end, roll back on any exception. Raises what `work` raises.
+
+        `name` is what traces call it.
+        """
         ...
 
     async def close(self) -> None: ...
@@ -62,21 +67,27 @@ class _Sqlite:
             Path(url.database).parent.mkdir(parents=True, exist_ok=True)
         # No reset on return: each transaction is ended by `transaction`.
         self._engine = create_engine(
-            url, poolclass=StaticPool, pool_reset_on_return=None, connect_args={"check_same_thread": False}
+            url,
+            hide_parameters=True,
+            poolclass=StaticPool,
+            pool_reset_on_return=None,
+            connect_args={"check_same_thread": False},
         )
         event.listen(self._engine, "connect", _on_sqlite_connect)
         event.listen(self._engine, "begin", _on_sqlite_begin)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="sqlite")
 
-    async def transaction(self, work: Callable[[Connection], T]) -> T:
-        done = asyncio.get_running_loop().run_in_executor(self._thread, self._run, work)
-        try:
-            return await asyncio.shield(done)
-        except asyncio.CancelledError:
-            # A thread can't be called back. Who is told of the cancellation must find the transaction ended: an undo
-            # that overtook it would find nothing to undo.
-            await asyncio.wait([done])
-            raise
+    async def transaction(self, work: Callable[[Connection], T], name: str = "transaction") -> T:
+        with call_span(name, {"db.system.name": "sqlite"}):
+            in_context = contextvars.copy_context().run
+            done = asyncio.get_running_loop().run_in_executor(self._thread, in_context, self._run, work)
+            try:
+                return await asyncio.shield(done)
+            except asyncio.CancelledError:
+                # A thread can't be called back. Who is told of the cancellation must find the transaction ended: an
+                # undo that overtook it would find nothing to undo.
+                await asyncio.wait([done])
+                raise
 
     def _run(self, work: Callable[[Connection], T]) -> T:
         with self._engine.begin() as connection:
@@ -91,11 +102,12 @@ class _Postgresql:
     """A pool of connections in the event loop."""
 
     def __init__(self, url: URL) -> None:
-        self._engine = create_async_engine(url, pool_size=10, pool_pre_ping=True)
+        self._engine = create_async_engine(url, pool_size=10, pool_pre_ping=True, hide_parameters=True)
 
-    async def transaction(self, work: Callable[[Connection], T]) -> T:
-        async with self._engine.begin() as connection:
-            return await connection.run_sync(work)
+    async def transaction(self, work: Callable[[Connection], T], name: str = "transaction") -> T:
+        with call_span(name, {"db.system.name": "postgresql"}):
+            async with self._engine.begin() as connection:
+                return await connection.run_sync(work)
 
     async def close(self) -> None:
         await self._engine.dispose()

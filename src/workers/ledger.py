@@ -15,6 +15,7 @@ from sqlalchemy import Connection
 
 from contracts.errors import Refusal
 from contracts.steps import Receipt
+from telemetry.metrics import EFFECTS_REPEATED
 from workers.database import Database, insert_new
 
 effects = sa.Table(
@@ -78,6 +79,7 @@ class Ledger:
         entry = await self._begin(order_id, EffectState.PENDING)
         match entry.state:
             case EffectState.DONE:
+                EFFECTS_REPEATED.add(1, {"step": self._step})
                 return Receipt(reference=entry.reference or "")
             case EffectState.REFUSED:
                 raise Refusal(entry.refusal_code or "refused", entry.refusal_message or "")
@@ -138,7 +140,7 @@ class Ledger:
             row = found.one()
             return Entry(EffectState(row[0]), row[1], row[2], row[3])
 
-        return await self._database.transaction(begin)
+        return await self._database.transaction(begin, "ledger begin")
 
     async def _settle(self, order_id: str, state: EffectState, **values: str) -> bool:
         """Write the outcome of an effect that is still pending; False if it no longer is."""
@@ -152,7 +154,9 @@ class Ledger:
             .where(self._is(order_id), *conditions)
             .values(state=state, updated_at=datetime.now(UTC), **values)
         )
-        return await self._database.transaction(lambda connection: bool(connection.execute(update).rowcount))
+        return await self._database.transaction(
+            lambda connection: bool(connection.execute(update).rowcount), f"ledger {state}"
+        )
 
     def _is(self, order_id: str) -> sa.ColumnElement[bool]:
         return sa.and_(effects.c.order_id == order_id, effects.c.step == self._step)

@@ -9,7 +9,7 @@ from pydantic_settings import SettingsConfigDict
 from contracts.registry import service
 from service.settings import Settings, WorkerSettings, load
 from service.worker import Duties, run_worker
-from telemetry import logs
+from telemetry.process import Telemetry
 from workers.context import StepContext
 from workers.database import database_url, open_database
 from workers.heartbeat import Heartbeats
@@ -33,20 +33,20 @@ class DatabaseSettings(Settings):
 
 async def main(step: str) -> None:
     """Run one step's worker until it is told to stop. Raises SettingError."""
-    logs.configure(step)
     settings = load(StepSettings)
     prefix = f"ORDERFLOW_{step.upper()}_"
     given = load(DatabaseSettings, prefix).database_url
     url = database_url(given, step, settings.data_dir, f"{prefix}DATABASE_URL")
     database = open_database(url)
-    try:
-        if settings.migrate:
-            await migrate(step, database)
-        activities = await _activities(step)(StepContext(step, settings.data_dir, database))
-        duties = Duties(activities=activities, interceptors=[Heartbeats()])
-        await run_worker(service(step), duties, settings)
-    finally:
-        await database.close()
+    async with Telemetry(step, settings.data_dir, settings.log_format) as telemetry:
+        try:
+            if settings.migrate:
+                await migrate(step, database)
+            activities = await _activities(step)(StepContext(step, settings.data_dir, database))
+            duties = Duties(activities=activities, interceptors=[Heartbeats()])
+            await run_worker(service(step), duties, settings, telemetry)
+        finally:
+            await database.close()
 
 
 def _activities(step: str) -> MakeActivities:

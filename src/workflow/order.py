@@ -21,7 +21,7 @@ from contracts.search import ORDER_STATUS
 from contracts.steps import TELL_CUSTOMER, Outcome, Receipt, StepInput
 from workflow.hold import HOLD_ACTIVITY
 from workflow.policies import policy
-from workflow.saga import Saga, ending, is_step_end, refusal, refusal_reason, uninterrupted
+from workflow.saga import Saga, ending, is_step_end, refusal, uninterrupted
 
 
 @workflow.defn(name=WORKFLOW_TYPE)
@@ -130,9 +130,12 @@ class OrderWorkflow:
         if refused := refusal(error):
             self._saga.settle(step)
             self._record(step, StepState.REFUSED)
-            workflow.logger.info("%s refused: %s", step.name, refused.message)
             raise error
-        self._record(step, StepState.CANCELLED if self._cancellation_requested() else StepState.FAILED)
+        if self._cancellation_requested():
+            self._record(step, StepState.CANCELLED)
+        else:
+            self._record(step, StepState.FAILED)
+            workflow.logger.warning("%s: time ran out", step.activity, extra=_about(step, "step-out-of-time"))
         if step.point_of_no_return and self._saga.owes(step):
             # Its effect is unknown, and decides whether the order may turn back at all.
             self._saga.settle(step)
@@ -180,9 +183,8 @@ class OrderWorkflow:
                 retry_policy=bounds.retries,
             )
         except ActivityError as error:
-            refused = refusal(error)
-            why = refusal_reason(refused).message if refused else "time ran out"
-            workflow.logger.error("undo of %s failed: %s", step.name, why)
+            if refusal(error) is None:  # A refusal is told by the worker that was refused.
+                workflow.logger.error("%s: time ran out", step.undo, extra=_about(step, "undo-out-of-time"))
             self._record(step, StepState.UNDO_FAILED)
             return None
         if standing is None:
@@ -205,7 +207,7 @@ class OrderWorkflow:
                 retry_policy=policy("notification").retries,
             )
         except ActivityError:
-            workflow.logger.error("the customer could not be told that the order is %s", self._progress.status)
+            workflow.logger.error("the customer could not be told", extra={"event.action": "notice-out-of-time"})
 
     def _cancellation_requested(self) -> bool:
         return workflow.cancellation_reason() is not None
@@ -244,4 +246,8 @@ class OrderWorkflow:
         self._progress = self._progress.model_copy(update={"reason": reason, "ended_at": workflow.now()})
         self._move_to(status)
         note = workflow.logger.error if status is Status.NEEDS_ATTENTION else workflow.logger.info
-        note("order %s", status, extra={"event.action": "order-ended", "order.status": status})
+        note("order %s", status, extra={"event.action": "order-ended", "orderflow.outcome": status})
+
+
+def _about(step: Step, action: str) -> dict[str, str]:
+    return {"event.action": action, "orderflow.step": step.name}

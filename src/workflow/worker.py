@@ -3,7 +3,7 @@
 from contracts.registry import service
 from service.settings import WorkerSettings, load
 from service.worker import Duties, run_worker
-from telemetry import logs
+from telemetry.process import Telemetry
 from workflow.hold import hold_step
 from workflow.order import OrderWorkflow
 
@@ -12,6 +12,7 @@ NAME = "order"
 
 async def main() -> None:
     """Run the order worker until it is told to stop. Raises SettingError."""
-    logs.configure(NAME)
+    settings = load(WorkerSettings)
     duties = Duties(workflows=[OrderWorkflow], activities=[hold_step])
-    await run_worker(service(NAME), duties, load(WorkerSettings))
+    async with Telemetry(NAME, settings.data_dir, settings.log_format) as telemetry:
+        await run_worker(service(NAME), duties, settings, telemetry)

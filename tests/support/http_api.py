@@ -16,7 +16,9 @@ from service.http import http_server, listen
 async def served(client: Client, api_keys: Mapping[str, str] | None = None) -> AsyncIterator[httpx.AsyncClient]:
     """An HTTP client of the API, which is served on a port of its own and asks `client` for the orders."""
     listening = listen("127.0.0.1", 0, "TEST_API_PORT")
-    server = http_server(create_app(Orders(client, step_timeout_seconds=3600), api_keys or {}))
+    server = http_server(
+        create_app(Orders(client, step_timeout_seconds=3600), api_keys or {}, lambda _: (b"", "text/plain"))
+    )
     serving = asyncio.create_task(server.serve([listening]))
     try:
         url = f"http://127.0.0.1:{listening.getsockname()[1]}"

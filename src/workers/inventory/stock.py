@@ -52,11 +52,11 @@ class Stock:
         wanted: Counter[str] = Counter()
         for item in items:
             wanted[item.sku] += item.quantity
-        await self._database.transaction(lambda connection: _reserve(connection, key, wanted))
+        await self._database.transaction(lambda connection: _reserve(connection, key, wanted), "reserve")
 
     async def release(self, key: str) -> None:
         """Put back what `key` holds; a repeat puts back nothing more."""
-        await self._database.transaction(lambda connection: _release(connection, key))
+        await self._database.transaction(lambda connection: _release(connection, key), "release")
 
 
 def _reserve(connection: Connection, key: str, wanted: Mapping[str, int]) -> None:

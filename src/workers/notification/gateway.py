@@ -11,6 +11,7 @@ from pydantic import Field, SecretStr
 
 from contracts.errors import Refusal
 from service.settings import Settings
+from telemetry.traces import call_span
 
 
 class MailSettings(Settings):
@@ -56,16 +57,17 @@ class Smtp:
     async def send(self, name: str, message: EmailMessage) -> None:  # noqa: ARG002 - the Message-ID names it here
         given = self._settings
         try:
-            await aiosmtplib.send(
-                message,
-                hostname=given.smtp_host,
-                port=given.smtp_port,
-                use_tls=given.smtp_security == "tls",
-                start_tls=given.smtp_security == "starttls",
-                username=given.smtp_username,
-                password=given.smtp_password.get_secret_value() if given.smtp_password else None,
-                timeout=given.smtp_timeout_seconds,
-            )
+            with call_span("smtp send", {"server.address": str(given.smtp_host), "server.port": given.smtp_port}):
+                await aiosmtplib.send(
+                    message,
+                    hostname=given.smtp_host,
+                    port=given.smtp_port,
+                    use_tls=given.smtp_security == "tls",
+                    start_tls=given.smtp_security == "starttls",
+                    username=given.smtp_username,
+                    password=given.smtp_password.get_secret_value() if given.smtp_password else None,
+                    timeout=given.smtp_timeout_seconds,
+                )
         except aiosmtplib.SMTPRecipientsRefused as error:
             # The server's answers name the address, so none of their text is passed on.
             if all(500 <= refused.code < 600 for refused in error.recipients):

@@ -44,13 +44,13 @@ class SimulatedCardNetwork:
             case "tok_slow":
                 await self._temper.be_slow()
         charge = {"key": key, "token": token, "amount_minor": amount_minor, "currency": currency, "state": "charged"}
-        await self._database.transaction(lambda connection: _charge(connection, charge))
+        await self._database.transaction(lambda connection: _charge(connection, charge), "charge")
         if token == "tok_slow_answer":  # Charged, but the answer takes its time: the worst moment to die.
             await self._temper.be_slow()
         return reference("ch", key)
 
     async def refund(self, key: str) -> None:
-        await self._database.transaction(lambda connection: _refund(connection, key))
+        await self._database.transaction(lambda connection: _refund(connection, key), "refund")
 
 
 def _charge(connection: Connection, charge: dict[str, object]) -> None:

@@ -35,13 +35,13 @@ class SimulatedCarrier:
                 await self._temper.be_slow()
         tracking_number = reference("trk", key)
         parcel = {"key": key, "tracking_number": tracking_number, "pieces": pieces, "state": "left"}
-        await self._database.transaction(lambda connection: _send(connection, parcel))
+        await self._database.transaction(lambda connection: _send(connection, parcel), "send parcel")
         if address.postal_code == "SIM-SLOW-ANSWER":  # Left, but the answer takes its time.
             await self._temper.be_slow()
         return tracking_number
 
     async def recall(self, key: str) -> str | None:
-        return await self._database.transaction(lambda connection: _recall(connection, key))
+        return await self._database.transaction(lambda connection: _recall(connection, key), "recall parcel")
 
 
 def _send(connection: Connection, parcel: dict[str, object]) -> None:

@@ -1,0 +1,97 @@
+"""Keeping personal data, card numbers and keys out of all that is said. A property of the set-up, not of care.
+
+Two nets: patterns, for what has a form (card numbers, e-mail addresses, tokens, keys); and the values of the order at
+hand, for what has none (names, streets), which whoever reads an order binds in `telemetry.context`.
+"""
+
+import json
+import re
+import traceback
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from types import TracebackType
+from urllib.parse import quote
+
+from pydantic import ValidationError
+
+from contracts.cards import mask_card_numbers
+
+MASK = "[redacted]"
+_SHORTEST = 4
+"""Shorter values (a name such as Li) stand in too many other words to be taken out wherever they occur."""
+
+_EMAIL = re.compile(r"[\w.!#$%&'*+/=?^`{|}~-]+@[\w-]+(?:\.[\w-]+)+")
+_CREDENTIAL = re.compile(
+    r"\b(bearer|basic)\s+[\w.~+/=-]{6,}"
+    r"|\b(authorization|api[_-]?key|password|passwd|secret|access[_-]?token)\b(['\"]?\s*[:=]\s*['\"]?)[^\s'\",;]+"
+    r"|\btok_\w+"
+    r"|(?<=://)[^\s/@:]*:[^\s/@]+(?=@)",
+    re.IGNORECASE,
+)
+_SIGNS = re.compile(r"@|\d{4}|tok_|(?:bearer|basic|authorization|key|pass|secret|token)", re.IGNORECASE)
+"""A cheap look first: most texts have nothing of the kind."""
+
+
+@dataclass(frozen=True, slots=True)
+class Secrets:
+    """Values to be masked, in every spelling in which a library may print them, longest first."""
+
+    spellings: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, values: Iterable[str]) -> "Secrets":
+        found = {spelling for value in values if len(value) >= _SHORTEST for spelling in _spellings(value)}
+        return cls(tuple(sorted(found, key=len, reverse=True)))
+
+
+NO_SECRETS = Secrets()
+
+
+def redact(text: str, secrets: Secrets = NO_SECRETS) -> str:
+    for spelling in secrets.spellings:
+        if spelling in text:
+            text = text.replace(spelling, MASK)
+    if _SIGNS.search(text) is None and text.isascii():
+        return text
+    return mask_card_numbers(_CREDENTIAL.sub(MASK, _EMAIL.sub(MASK, text)), MASK)
+
+
+def message_of(error: BaseException) -> str:
+    """What an exception says, less what it repeats of its input. Still to be redacted."""
+    if isinstance(error, ValidationError):
+        # Its own text quotes the values, cut short, so that no net would catch them.
+        wrong = (f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_input=False))
+        return f"{error.error_count()} errors for {error.title}: {'; '.join(wrong)}"
+    return str(error)
+
+
+def stack_trace(error: BaseException, trace: TracebackType | None = None) -> str:
+    """As Python prints it, with `message_of` for each exception of the chain. Still to be redacted."""
+    return "".join(_chain(error, trace or error.__traceback__, set())).rstrip()
+
+
+def _chain(error: BaseException, trace: TracebackType | None, seen: set[int]) -> Iterator[str]:
+    seen.add(id(error))
+    if error.__cause__ is not None and id(error.__cause__) not in seen:
+        yield from _chain(error.__cause__, error.__cause__.__traceback__, seen)
+        yield "\n\nThe above exception was the direct cause of the following exception:\n\n"
+    elif error.__context__ is not None and not error.__suppress_context__ and id(error.__context__) not in seen:
+        yield from _chain(error.__context__, error.__context__.__traceback__, seen)
+        yield "\n\nDuring handling of the above exception, another exception occurred:\n\n"
+    if trace is not None:
+        yield "Traceback (most recent call last):\n"
+        yield from traceback.format_tb(trace)
+    yield f"{type(error).__qualname__}: {message_of(error)}"
+    if isinstance(error, BaseExceptionGroup):
+        for inner in error.exceptions:
+            yield "\n  of the group: "
+            yield from _chain(inner, inner.__traceback__, seen)
+
+
+def _spellings(value: str) -> Iterator[str]:
+    yield value
+    yield repr(value)[1:-1]
+    yield ascii(value)[1:-1]
+    yield json.dumps(value)[1:-1]
+    yield quote(value)
+    yield quote(value, safe="").replace("%20", "+")

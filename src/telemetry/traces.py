@@ -1,0 +1,259 @@
+"""Traces: the provider, and what it does to spans before they leave."""
+
+import asyncio
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+from opentelemetry import trace
+from opentelemetry.context import Context, attach, detach
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor, TracerProvider, sampling
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
+from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
+from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+from opentelemetry.util.types import Attributes
+
+from contracts.errors import Refusal
+from telemetry import context, metrics, names
+from telemetry.redaction import Secrets, redact
+
+tracer = trace.get_tracer("orderflow")
+propagator = TraceContextTextMapPropagator()
+
+KEPT = "orderflow.kept"
+"""On a span: its trace is exported though the sampler left it out, because its order did not simply complete."""
+_MOST_HELD = 2_000
+"""Spans held back in one process; more are dropped, and counted."""
+
+
+def provider(resource: Resource, exporter: SpanExporter, *, delay_millis: float) -> TracerProvider:
+    """`delay_millis` is how long ended spans may wait for company before they are sent."""
+    made = TracerProvider(
+        sampler=_RecordAll(sampling._get_from_env_or_default()),
+        resource=resource,
+        shutdown_on_exit=False,
+        id_generator=_Ids(),
+    )
+    made.add_span_processor(
+        ParentsFirst(BatchSpanProcessor(exporter, schedule_delay_millis=delay_millis, max_queue_size=8192))
+    )
+    return made
+
+
+class _RecordAll(sampling.Sampler):
+    """Records what the standard sampler would drop: whether its order is one to keep is known only later."""
+
+    def __init__(self, standard: sampling.Sampler) -> None:
+        self._standard = standard
+
+    def should_sample(self, *args: Any, **kwargs: Any) -> sampling.SamplingResult:
+        result = self._standard.should_sample(*args, **kwargs)
+        if result.decision is sampling.Decision.DROP:
+            return sampling.SamplingResult(sampling.Decision.RECORD_ONLY, result.attributes, result.trace_state)
+        return result
+
+    def get_description(self) -> str:
+        return f"RecordAll({self._standard.get_description()})"
+
+
+class ParentsFirst(SpanProcessor):
+    """Holds an ended span until its parent, if that is in this process, has ended too.
+
+    So nothing ever arrives without its parent: not while a slow attempt runs, and not when its process is killed,
+    which takes both. What leaves bears the bound fields, and no personal data.
+    """
+
+    def __init__(self, next: SpanProcessor) -> None:
+        self._next = next
+        self._lock = threading.Lock()
+        self._open: dict[int, list[ReadableSpan]] = {}
+        self._held = 0
+
+    def on_start(self, span: Span, parent_context: Context | None = None) -> None:
+        span.set_attributes(context.fields())
+        if span.context is not None:
+            with self._lock:
+                self._open[span.context.span_id] = []
+        self._next.on_start(span, parent_context)
+
+    def on_end(self, span: ReadableSpan) -> None:
+        if span.context is None:
+            return
+        clean = _redacted(span, context.secrets())
+        with self._lock:
+            ready = [clean, *self._open.pop(span.context.span_id, [])]
+            held = self._open.get(span.parent.span_id) if span.parent is not None else None
+            if held is not None:
+                if self._held < _MOST_HELD:
+                    held += ready
+                    self._held += 1
+                else:
+                    self._held -= len(ready) - 1
+                    metrics.SPANS_DROPPED.add(len(ready))
+                return
+            self._held -= len(ready) - 1
+        for one in _exported(ready):
+            self._next.on_end(one)
+
+    def shutdown(self) -> None:
+        self._next.shutdown()
+
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        return self._next.force_flush(timeout_millis)
+
+
+def _exported(spans: list[ReadableSpan]) -> list[ReadableSpan]:
+    """A local root and what it held: all of it, or, of a trace left out by the sampler, only what is kept."""
+    root = spans[0]
+    assert root.context is not None
+    if root.context.trace_flags.sampled:
+        return spans
+    return [_sampled(span) for span in spans] if root.attributes and root.attributes.get(KEPT) else []
+
+
+def _sampled(span: ReadableSpan) -> ReadableSpan:
+    assert span.context is not None
+    marked = SpanContext(
+        span.context.trace_id, span.context.span_id, is_remote=False, trace_flags=TraceFlags(TraceFlags.SAMPLED)
+    )
+    return _copy(span, marked, span.attributes, span.status)
+
+
+def _redacted(span: ReadableSpan, secrets: Secrets) -> ReadableSpan:
+    changed = {
+        name: clean
+        for name, value in (span.attributes or {}).items()
+        if isinstance(value, str)
+        and not name.startswith(("temporal.", "order."))
+        and (clean := redact(value, secrets)) != value
+    }
+    if not changed:
+        return span
+    return _copy(span, span.context, {**(span.attributes or {}), **changed}, span.status)
+
+
+def _copy(span: ReadableSpan, of: SpanContext | None, attributes: Attributes, status: Status) -> ReadableSpan:
+    return ReadableSpan(
+        name=span.name,
+        context=of,
+        parent=span.parent,
+        resource=span.resource,
+        attributes=attributes,
+        events=span.events,
+        links=span.links,
+        kind=span.kind,
+        status=status,
+        start_time=span.start_time,
+        end_time=span.end_time,
+        instrumentation_scope=span.instrumentation_scope,
+    )
+
+
+_settled: ContextVar[tuple[int | None, int | None]] = ContextVar("telemetry_settled_ids", default=(None, None))
+"""The trace id and span id of the next span, where they are settled beforehand."""
+
+
+class _Ids(RandomIdGenerator):
+    def generate_trace_id(self) -> int:
+        return _settled.get()[0] or super().generate_trace_id()
+
+    def generate_span_id(self) -> int:
+        return _settled.get()[1] or super().generate_span_id()
+
+
+def past_span(
+    name: str,
+    parent: Context,
+    start_nanos: int,
+    end_nanos: int,
+    *,
+    kind: SpanKind = SpanKind.INTERNAL,
+    trace_id: int | None = None,
+    span_id: int | None = None,
+    attributes: Attributes = None,
+) -> None:
+    """A span of something that is over; `trace_id` counts where `parent` is empty."""
+    token = _settled.set((trace_id, span_id))
+    try:
+        span = tracer.start_span(name, parent, kind, attributes, start_time=start_nanos)
+    finally:
+        _settled.reset(token)
+    span.end(end_nanos)
+
+
+@contextmanager
+def span(
+    name: str,
+    kind: SpanKind = SpanKind.INTERNAL,
+    attributes: Attributes = None,
+    parent: Context | None = None,
+    links: Sequence[trace.Link] = (),
+) -> Iterator[trace.Span]:
+    """The current span while the block runs. Of an exception it keeps the type; the text is for the log."""
+    with tracer.start_as_current_span(
+        name, parent, kind, attributes, links, record_exception=False, set_status_on_exception=False
+    ) as current:
+        try:
+            yield current
+        except (Refusal, asyncio.CancelledError):
+            raise  # An answer, or a wish: no fault.
+        except BaseException as error:
+            current.set_attribute(names.ERROR_TYPE, type(error).__qualname__)
+            current.set_status(Status(StatusCode.ERROR, type(error).__qualname__))
+            raise
+
+
+def call_span(name: str, attributes: Attributes) -> AbstractContextManager[trace.Span]:
+    """A span of a call to the outside: a database, a mail server."""
+    return span(name, SpanKind.CLIENT, attributes)
+
+
+def traceparent(of: Context | None = None) -> str:
+    """W3C Trace Context of the current span, or of `of`; empty without one."""
+    carrier: dict[str, str] = {}
+    propagator.inject(carrier, of)
+    return carrier.get("traceparent", "")
+
+
+def context_of(traceparent: str | None) -> Context:
+    """A context whose current span is the remote one; without one where there is none."""
+    return propagator.extract({"traceparent": traceparent}, Context()) if traceparent else Context()
+
+
+def trace_id(of: str | None) -> str | None:
+    """The trace id in a traceparent, if it is a valid one."""
+    found = trace.get_current_span(context_of(of)).get_span_context()
+    return trace.format_trace_id(found.trace_id) if found.is_valid else None
+
+
+@contextmanager
+def linked_to(other: str | None) -> Iterator[None]:
+    """What the block does is part of the `other` trace (a traceparent), and linked to the current one both ways."""
+    there = context_of(other)
+    target, here = trace.get_current_span(there).get_span_context(), trace.get_current_span()
+    if not target.is_valid:
+        yield
+        return
+    here.add_link(target)
+    token = attach(trace.set_span_in_context(_Linked(target, here.get_span_context()), there))
+    try:
+        yield
+    finally:
+        detach(token)
+
+
+class _Linked(trace.NonRecordingSpan):
+    """A remote parent that its children link back from."""
+
+    def __init__(self, context: SpanContext, link: SpanContext) -> None:
+        super().__init__(context)
+        self.link = link
+
+
+def links_of_parent() -> list[trace.Link]:
+    current = trace.get_current_span()
+    return [trace.Link(current.link)] if isinstance(current, _Linked) else []
