@@ -127,7 +127,7 @@ class OrderWorkflow:
 
     async def _clear_up(self, step: Step, error: ActivityError) -> Receipt:
         """A step ended without its receipt. Raises `error` again, unless the step turns out to be done all the same."""
-        if refused := refusal(error):
+        if refusal(error) is not None:
             self._saga.settle(step)
             self._record(step, StepState.REFUSED)
             raise error

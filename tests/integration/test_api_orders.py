@@ -37,6 +37,7 @@ CALLS = {
     ("GET", "/orders/{order_id}/history"),
     ("GET", "/healthz"),
     ("GET", "/readyz"),
+    ("GET", "/metrics"),
 }
 
 
@@ -75,7 +76,12 @@ async def test_an_order_is_accepted_and_can_be_found(api: httpx.AsyncClient, tem
     accepted = response.json()
     order_id = accepted["order_id"]
     assert response.status_code == 202
-    assert accepted == {"order_id": order_id, "workflow_id": f"order-{order_id}", "status": "received"}
+    assert accepted == {
+        "order_id": order_id,
+        "workflow_id": f"order-{order_id}",
+        "status": "received",
+        "trace_id": None,  # Nothing is traced here.
+    }
     assert uuid.UUID(order_id).version == 7
     assert order_id > before
     assert response.headers["location"] == f"/orders/{order_id}"

@@ -5,6 +5,7 @@ import logging
 import subprocess
 import sys
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -97,14 +98,16 @@ _ENDS = {
 
 
 @pytest.mark.parametrize("end", _ENDS)
-def test_no_line_is_lost_at_the_end(end: str) -> None:
-    """However a process ends by itself, every line that it logged is written whole, the last one too."""
+def test_no_line_is_lost_at_the_end(end: str, tmp_path: Path) -> None:
+    """However a process ends by itself, all that it logged is written whole, to stdout and to its file alike."""
     program = (
-        "import logging, sys\nfrom telemetry import logs\nlogs.configure('test')\n"
+        "import logging, sys\nfrom pathlib import Path\nfrom telemetry import logs\n"
+        f"logs.configure('test', Path({str(tmp_path)!r}))\n"
         "for n in range(3000): logging.getLogger('x').info('line %d', n)\n"
         f"{_ENDS[end]}"
     )
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
     assert ended.returncode == {"returns": 0, "exits": 3, "raises": 1}[end]
-    written = [json.loads(one)["message"] for one in ended.stdout.splitlines()]
-    assert written == [f"line {n}" for n in range(3000)]
+    expected = [f"line {n}" for n in range(3000)] + (["uncaught exception"] if end == "raises" else [])
+    for lines in (ended.stdout, (tmp_path / "test.jsonl").read_text()):
+        assert [json.loads(one)["message"] for one in lines.splitlines()] == expected
