@@ -9,7 +9,7 @@ from temporalio.client import WorkflowExecution, WorkflowExecutionDescription, W
 from api import history
 from api.problems import Problem
 from api.responses import OrderSummary, OrderView
-from contracts.orders import ENDS, OrderProgress, Reason, Status, StepState, workflow_id
+from contracts.orders import ENDS, OrderProgress, Reason, Status, StepState, order_id_of, workflow_id
 from contracts.registry import STEPS
 from contracts.search import CUSTOMER_ID, ORDER_STATUS
 from telemetry.names import TRACE_MEMO
@@ -62,7 +62,7 @@ async def summarized(execution: WorkflowExecution) -> OrderSummary:
         WorkflowExecutionStatus.COMPLETED,
     )
     return OrderSummary(
-        order_id=execution.id.removeprefix("order-"),
+        order_id=order_id_of(execution.id) or "",
         workflow_id=execution.id,
         customer_id=attributes.get(CUSTOMER_ID) or "",
         status=Status.NEEDS_ATTENTION if ended_otherwise else attributes.get(ORDER_STATUS) or Status.RECEIVED,

@@ -138,5 +138,13 @@ WORKFLOW_TYPE = "OrderWorkflow"
 PROGRESS_QUERY = "progress"
 
 
+_PREFIX = "order-"
+
+
 def workflow_id(order_id: str) -> str:
-    return f"order-{order_id}"
+    return f"{_PREFIX}{order_id}"
+
+
+def order_id_of(workflow_id: str) -> str | None:
+    """None for a workflow that is no order."""
+    return workflow_id.removeprefix(_PREFIX) if workflow_id.startswith(_PREFIX) else None

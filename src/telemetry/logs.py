@@ -19,6 +19,7 @@ from opentelemetry import trace
 from pythonjsonlogger.json import JsonFormatter
 from temporalio import activity, workflow
 
+from contracts.orders import order_id_of
 from telemetry import context, metrics, names
 from telemetry.human import human
 from telemetry.redaction import NO_SECRETS, Secrets, message_of, redact, stack_trace
@@ -31,7 +32,6 @@ _MOST_WAITING = 20_000
 """Lines that may wait for the writer; more are dropped, and counted."""
 _FILE_BYTES = 50_000_000
 _FILES_KEPT = 3
-_ORDER_PREFIX = "order-"
 # Our names for what the SDK's loggers attach to a record as nested dicts.
 _TEMPORAL_FIELDS = {
     "workflow_id": names.WORKFLOW_ID,
@@ -61,6 +61,13 @@ class EcsFormatter(JsonFormatter):
         return self.serialize_log_record(self.line(record))
 
     def line(self, record: logging.LogRecord) -> dict[str, Any]:
+        """Made once: whoever writes it, stdout or file, it is the same event with the same id."""
+        made: dict[str, Any] | None = getattr(record, "telemetry_line", None)
+        if made is None:
+            made = record.telemetry_line = self._make(record)
+        return made
+
+    def _make(self, record: logging.LogRecord) -> dict[str, Any]:
         secrets: Secrets = getattr(record, "telemetry_secrets", NO_SECRETS)
         written = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
         line: dict[str, Any] = {
@@ -107,9 +114,8 @@ def _extras(record: logging.LogRecord) -> Iterator[tuple[str, Any]]:
             for theirs, ours in _TEMPORAL_FIELDS.items():
                 if value.get(theirs) is not None:
                     yield ours, value[theirs]
-            workflow_id = str(value.get("workflow_id", ""))
-            if workflow_id.startswith(_ORDER_PREFIX):
-                yield names.ORDER_ID, workflow_id.removeprefix(_ORDER_PREFIX)
+            if order_id := order_id_of(str(value.get("workflow_id", ""))):
+                yield names.ORDER_ID, order_id
 
 
 class _Enqueue(logging.handlers.QueueHandler):

@@ -28,14 +28,13 @@ from temporalio.converter import PayloadConverter
 from temporalio.workflow import ActivityHandle
 
 from contracts.errors import Refusal
-from contracts.orders import OrderInput, OrderProgress, Status, StepState
+from contracts.orders import OrderInput, OrderProgress, Status, StepState, order_id_of
 from contracts.registry import STEPS
 from contracts.steps import TELL_CUSTOMER, Outcome, StepInput
 from telemetry import context, metrics, names, traces
 from telemetry.redaction import message_of
 
 _HEADER = "_tracer-data"
-_ORDER_PREFIX = "order-"
 _STEPS = {name: step.name for step in STEPS.values() for name in (step.activity, step.undo) if name}
 _KINDS = {
     **{step.activity: "step" for step in STEPS.values()},
@@ -283,8 +282,8 @@ def _bind_activity(info: activity.Info, args: Sequence[Any]) -> None:
 
 
 def _order(workflow_id: str) -> dict[str, str]:
-    is_order = workflow_id.startswith(_ORDER_PREFIX)
-    return {names.ORDER_ID: workflow_id.removeprefix(_ORDER_PREFIX)} if is_order else {}
+    order_id = order_id_of(workflow_id)
+    return {names.ORDER_ID: order_id} if order_id else {}
 
 
 def _tell(level: int, action: str, message: str, fields: Mapping[str, str | int | float] | None = None) -> None:
