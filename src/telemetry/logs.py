@@ -59,9 +59,10 @@ class EcsFormatter(JsonFormatter):
 
     def format(self, record: logging.LogRecord) -> str:
         # Once for stdout and the file: it is the same line, so it has the same id in both.
-        if not hasattr(record, "telemetry_text"):
-            record.telemetry_text = self.serialize_log_record(self.line(record))
-        return str(record.telemetry_text)
+        made = vars(record)
+        if "telemetry_text" not in made:
+            made["telemetry_text"] = self.serialize_log_record(self.line(record))
+        return str(made["telemetry_text"])
 
     def line(self, record: logging.LogRecord) -> dict[str, Any]:
         secrets: Secrets = getattr(record, "telemetry_secrets", NO_SECRETS)
