@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: install demo up down test check bench
+.PHONY: install demo up down test check bench bench-telemetry
 
 install:
 	@$(PYTHON) scripts/install.py dev
@@ -29,3 +29,6 @@ check: install
 
 bench: install
 	@$(BIN)/python -m benchmarks.orders
+
+bench-telemetry: install
+	@$(BIN)/python -m benchmarks.telemetry

@@ -37,7 +37,7 @@ class Table:
 
 
 def tables(results: Results) -> list[Table]:
-    return [_side_by_side(results), _by_process(results, OURS), _by_process(results, BARE), _aims(results)]
+    return [side_by_side(results), by_process(results, OURS), by_process(results, BARE), _aims(results)]
 
 
 def show(table: Table, console: Console) -> None:
@@ -67,19 +67,19 @@ def _markdown(table: Table) -> str:
     return f"**{table.title}**\n\n" + "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def _side_by_side(results: Results) -> Table:
-    header = ["", *(f"{column}\n{n} open" for n in results.open_orders for column in (OURS, BARE, "ratio"))]
+def side_by_side(results: Results, one: str = OURS, other: str = BARE) -> Table:
+    header = ["", *(f"{column}\n{n} open" for n in results.open_orders for column in (one, other, "ratio"))]
     rows = []
     for name, figure in _FIGURES:
         row = [name]
         for n in results.open_orders:
-            row += [_number(results.median(subject, n, figure)) for subject in (OURS, BARE)]
-            row.append(f"{results.ratio(n, figure):.2f}")
+            row += [_number(results.median(subject, n, figure)) for subject in (one, other)]
+            row.append(f"{results.ratio(n, figure, one, other):.2f}")
         rows.append(row)
     return Table("Side by side", header, rows)
 
 
-def _by_process(results: Results, subject: str) -> Table:
+def by_process(results: Results, subject: str) -> Table:
     """Temporal is the same process in the tables of both."""
     opens = results.open_orders
     memory, idle = results.memory[subject], results.idle_cpu[subject]

@@ -16,7 +16,7 @@ class Round:
     """So many orders, one after the other or several at once. Times in seconds."""
 
     subject: str
-    """OURS or BARE."""
+    """What the orders were sent to, as in OURS or BARE."""
     open_orders: int
     orders: int
     seconds: float
@@ -75,10 +75,10 @@ class Results:
     def median(self, subject: str, open_orders: int, figure: Callable[[Round], float]) -> float:
         return statistics.median(figure(one) for one in self.of(subject, open_orders))
 
-    def ratio(self, open_orders: int, figure: Callable[[Round], float]) -> float:
-        """Ours to bare: the median of the rounds' own ratios, since those two ran right after each other."""
-        pairs = zip(self.of(OURS, open_orders), self.of(BARE, open_orders), strict=True)
-        return statistics.median(figure(ours) / figure(bare) for ours, bare in pairs)
+    def ratio(self, open_orders: int, figure: Callable[[Round], float], one: str = OURS, other: str = BARE) -> float:
+        """`one` to `other`: the median of the rounds' own ratios, since those two ran right after each other."""
+        pairs = zip(self.of(one, open_orders), self.of(other, open_orders), strict=True)
+        return statistics.median(figure(a) / figure(b) for a, b in pairs)
 
     @property
     def open_orders(self) -> list[int]:

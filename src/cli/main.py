@@ -29,6 +29,7 @@ def main() -> None:
 
     \b
     The whole platform on this machine:   up, demo, status, stop, start, down
+    What its processes say:               logs
     Orders, through the HTTP API:         order submit | show | list | cancel
     One service in the foreground:        api, worker <service>
 
@@ -131,6 +132,29 @@ def stop(service: str) -> None:
     from cli.commands import stop as run
 
     run(service)
+
+
+@main.command()
+@click.argument("order_id", required=False)
+@click.option("-f", "--follow", is_flag=True, help="Go on with new lines as they come, until Ctrl-C.")
+@click.option(
+    "--service", "services", multiple=True, type=click.Choice([s.name for s in SERVICES]), help="Only its; repeatable."
+)
+@click.option("--json", "as_json", is_flag=True, help="The lines as they were written, for jq and the like.")
+def logs(order_id: str | None, follow: bool, services: tuple[str, ...], as_json: bool) -> None:
+    """Show the log lines of all services, merged in the order of their times; with ORDER_ID only those of that order.
+
+    They come from <data>/logs/*.jsonl (ORDERFLOW_DATA_DIR), so it does not matter whether the platform is up. Times
+    are UTC. In a line, `attempt=` is told from the second on.
+
+    \b
+    orderflow logs 01a20aa8-430c-71a2-8fe0-c2798b312c8c    what became of an order
+    orderflow logs -f                                      what happens now
+    orderflow logs --service payment --json | jq 'select(."log.level" != "info")'
+    """
+    from cli.log_commands import logs as run
+
+    run(order_id, services or tuple(s.name for s in SERVICES), follow, as_json)
 
 
 @main.command()

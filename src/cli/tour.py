@@ -1,5 +1,7 @@
 """The demo's tour: a few orders, each told in plain words and held against what it should become."""
 
+import os
+import shlex
 import time
 from collections.abc import Callable
 from typing import Any
@@ -25,6 +27,7 @@ class Tour:
         self._console = console
         self._client = OrderClient(load(ClientSettings))
         self._as_told = True
+        self._cancelled_id = ""
 
     def run(self) -> bool:
         """Whether every order ended as told."""
@@ -35,7 +38,17 @@ class Tour:
         self._without_shipping_worker()
         verdict = "[bold green]Every order ended as told.[/]" if self._as_told else "[bold red]Not as told.[/]"
         self._console.print(f"\n{verdict} The customers' mail is in {self._settings.data_dir}/mail/.")
+        self._tell_where_to_look()
         return self._as_told
+
+    def _tell_where_to_look(self) -> None:
+        # The one that was cancelled has the most to tell.
+        folder = os.environ.get("ORDERFLOW_DATA_DIR")
+        prefix = f"ORDERFLOW_DATA_DIR={shlex.quote(folder)} " if folder else ""
+        self._console.print(f"What the services say of one:  {prefix}.venv/bin/orderflow logs {self._cancelled_id}")
+        traces = self._settings.data_dir / "traces"
+        if traces.is_dir() and not os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT"):
+            self._console.print(f"Their spans are in {traces}/; OTEL_EXPORTER_OTLP_ENDPOINT sends them elsewhere.")
 
     def _completed(self) -> None:
         self._title("An order that completes: paid, reserved, shipped, confirmed")
@@ -52,7 +65,7 @@ class Tour:
 
     def _cancelled(self) -> None:
         self._title("An order cancelled half-way, while a slow carrier is being asked: everything is undone")
-        order_id = self._place(postal_code="SIM-SLOW")
+        order_id = self._cancelled_id = self._place(postal_code="SIM-SLOW")
         self._await(order_id, lambda order: order["status"] == "shipping")
         self._say("it is at the carrier; the customer cancels")
         self._client.cancel(order_id)
@@ -83,8 +96,11 @@ class Tour:
             order["items"] = items
         if postal_code:
             order["shipping_address"] = order["shipping_address"] | {"postal_code": postal_code}
-        order_id = str(self._client.submit(order)["order_id"])
+        accepted = self._client.submit(order)
+        order_id = str(accepted["order_id"])
         self._say(f"order {order_id}")
+        if accepted.get("trace_id"):
+            self._say(f"[dim]trace {accepted['trace_id']}[/]")
         link = f"http://127.0.0.1:{self._settings.temporal_ui_port}/namespaces/default/workflows/order-{order_id}"
         self._say(f"[dim]{link}[/]")
         return order_id

@@ -1,34 +1,47 @@
 """A log line for people."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from telemetry import names
 
-_COLORS = {"debug": "2", "info": "0", "warning": "33", "error": "31", "critical": "1;31"}
-_TOLD = (names.REASON, names.ERROR_TYPE, names.ERROR_MESSAGE, names.NEXT_TRY_SECONDS, names.ATTEMPT)
-"""What is worth a glance besides the message."""
+_LEVELS = {"warning": "WARN", "critical": "FATAL"}
+_COLORS = {"debug": "2", "warning": "33", "error": "31", "critical": "1;31"}
+_TOLD = {names.REASON: "reason", names.ERROR_TYPE: "error", names.ATTEMPT: "attempt", names.ORDER_ID: "order"}
+"""What is worth a glance besides the message, and its short name; the longest comes last."""
+# A text from elsewhere must not move the cursor, nor pass for a line of its own.
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_CONTROL_IN_TRACE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
-def human(line: Mapping[str, Any], *, color: bool) -> str:
-    """`line` is an ECS object; fields that it lacks are left out."""
-    level = str(line.get("log.level", ""))
-    text = " ".join(
-        part
-        for part in (
-            str(line.get("@timestamp", ""))[11:23],
-            f"{line.get('service.name', '')!s:<13}",
-            f"{level.upper():<8}",
-            str(line.get("message", "")),
-            *(f"{name.rpartition('.')[2]}={line[name]}" for name in _TOLD if _is_worth_telling(name, line)),
-            f"order={line[names.ORDER_ID]}" if names.ORDER_ID in line else "",
-        )
-        if part
-    )
-    if trace := line.get("error.stack_trace"):
-        text += f"\n{trace}"
-    return f"\x1b[{_COLORS.get(level, '0')}m{text}\x1b[0m" if color else text
+def human(line: Mapping[str, Any], *, color: bool, order: bool = True) -> str:
+    """`line` is an ECS object; fields that it lacks are left out. `order` tells whose line it is."""
+    level, trace = str(line.get("log.level", "")), str(line.get("error.stack_trace", ""))
+    untold = {
+        # The trace's last line has it, with its message.
+        *([names.ERROR_TYPE] if trace else []),
+        *([names.ATTEMPT] if line.get(names.ATTEMPT) == 1 else []),
+        *([] if order else [names.ORDER_ID]),
+    }
+    time = str(line.get("@timestamp", ""))[11:23]
+    head = f"{line.get('service.name', '')!s:<12} {_LEVELS.get(level, level.upper()):<5}"
+    message = _CONTROL.sub(_escaped, " ".join(str(line.get("message", "")).splitlines()))
+    told = " ".join(f"{short}={line[name]}" for name, short in _TOLD.items() if name in line and name not in untold)
+    told = _CONTROL.sub(_escaped, told)
+    if color:
+        shade = _COLORS.get(level, "")
+        time, told = _painted(time, "2"), _painted(told, "2")
+        head, message = _painted(head, shade), _painted(message, shade)
+    text = " ".join(part for part in (time, head, message, told) if part)
+    if trace:
+        text += "\n" + "\n".join(f"  {row}" for row in _CONTROL_IN_TRACE.sub(_escaped, trace).split("\n"))
+    return text
 
 
-def _is_worth_telling(name: str, line: Mapping[str, Any]) -> bool:
-    return name in line and not (name == names.ATTEMPT and line[name] == 1)
+def _painted(text: str, shade: str) -> str:
+    return f"\x1b[{shade}m{text}\x1b[0m" if text and shade else text
+
+
+def _escaped(sign: re.Match[str]) -> str:
+    return ascii(sign.group())[1:-1]

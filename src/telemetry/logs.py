@@ -58,7 +58,11 @@ class EcsFormatter(JsonFormatter):
         }
 
     def format(self, record: logging.LogRecord) -> str:
-        return self.serialize_log_record(self.line(record))
+        # Once for stdout and the file: it is the same line, so it has the same id in both.
+        made = vars(record)
+        if "telemetry_text" not in made:
+            made["telemetry_text"] = self.serialize_log_record(self.line(record))
+        return str(made["telemetry_text"])
 
     def line(self, record: logging.LogRecord) -> dict[str, Any]:
         """Made once: whoever writes it, stdout or file, it is the same event with the same id."""

@@ -14,7 +14,6 @@ from opentelemetry import trace
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from temporalio.client import Interceptor
-from temporalio.contrib.opentelemetry import MetricsExporter
 from temporalio.runtime import (
     LogForwardingConfig,
     LoggingConfig,
@@ -28,6 +27,7 @@ from temporalio.runtime import (
 from telemetry import logs, traces
 from telemetry.exporters import span_exporter
 from telemetry.metrics import Metrics
+from telemetry.sdk_metrics import SdkMetrics
 from telemetry.temporal import Tracing
 
 _GOODBYE_SECONDS = 5.0
@@ -48,7 +48,7 @@ class Telemetry:
         self.enabled = os.environ.get("OTEL_SDK_DISABLED", "").lower() != "true"
         self.metrics: Metrics | None = None
         self._traces: TracerProvider | None = None
-        self._sdk_metrics: MetricsExporter | None = None
+        self._sdk_metrics: SdkMetrics | None = None
         self._draining: asyncio.Future[None] | None = None
         if not self.enabled:
             return
@@ -90,8 +90,8 @@ class Telemetry:
             worker_heartbeat_interval=timedelta(seconds=heartbeat_seconds),
         )
         if self.metrics is not None and buffer is not None:
-            self._sdk_metrics = MetricsExporter(buffer, self.metrics.provider, poll_interval=_SDK_METRICS_EVERY)
-            self._draining = asyncio.ensure_future(self._sdk_metrics.run())
+            self._sdk_metrics = SdkMetrics(buffer, self.metrics.provider)
+            self._draining = asyncio.ensure_future(self._sdk_metrics.run(_SDK_METRICS_EVERY))
         return runtime
 
     async def __aenter__(self) -> "Telemetry":
@@ -101,7 +101,7 @@ class Telemetry:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._sdk_metrics is not None and self._draining is not None:
-            await self._sdk_metrics.shutdown()
+            self._sdk_metrics.stop()
             await self._draining
         providers = [self._traces, self.metrics.provider if self.metrics else None]
         goodbyes = [threading.Thread(target=p.shutdown, daemon=True) for p in providers if p is not None]

@@ -111,3 +111,9 @@ def test_no_line_is_lost_at_the_end(end: str, tmp_path: Path) -> None:
     expected = [f"line {n}" for n in range(3000)] + (["uncaught exception"] if end == "raises" else [])
     for lines in (ended.stdout, (tmp_path / "test.jsonl").read_text()):
         assert [json.loads(one)["message"] for one in lines.splitlines()] == expected
+
+
+def test_a_line_is_the_same_wherever_it_goes() -> None:
+    """What stdout gets is what the file gets, to the id by which a line that is shipped twice is stored once."""
+    record = logging.LogRecord("workers.payment", logging.INFO, __file__, 1, "paid", (), None)
+    assert EcsFormatter("payment").format(record) == EcsFormatter("payment").format(record)
