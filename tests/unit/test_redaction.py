@@ -2,16 +2,23 @@
 
 import json
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from urllib.parse import quote, quote_plus
 
 import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import StatusCode
 from pydantic import BaseModel, EmailStr, ValidationError
 
 from contracts.cards import contains_card_number, mask_card_numbers
+from contracts.orders import Order
+from telemetry import context, traces
 from telemetry.redaction import MASK, Secrets, message_of, redact, stack_trace
+from tests.support.orders import a_contract_order
 
 CARD = "4242424242424242"
 
@@ -272,3 +279,43 @@ def test_an_exception_without_a_text_is_told() -> None:
             raise RuntimeError("no text")
 
     assert "Broken: (an exception that has no text)" in stack_trace(Broken())
+
+
+def test_a_span_tells_no_more_than_a_line() -> None:
+    """Whatever a library puts on a span leaves redacted: attributes, lists, events and the status. Our ids stay."""
+    exporter = InMemorySpanExporter()
+    provider = traces.provider(Resource.create(), exporter, delay_millis=10)
+    with order_at_hand() as order, provider.get_tracer("library").start_as_current_span("call") as span:
+        span.set_attributes(
+            {
+                "order.id": order.order_id,
+                "url.query": "name=" + quote(order.shipping_address.name),
+                "address": order.shipping_address.street,
+                "headers": ["accept: */*", "authorization: Bearer 0123456789"],
+                "counts": [1, 2],
+            }
+        )
+        span.add_event("exception", {"exception.message": f"no such user <{order.email}>"})
+        span.set_status(StatusCode.ERROR, f"charging {order.payment_method} failed")
+    provider.shutdown()
+    (left,) = exporter.get_finished_spans()
+    assert left.attributes == {
+        "order.id": order.order_id,
+        "url.query": MASK,
+        "address": MASK,
+        "headers": ("accept: */*", MASK),
+        "counts": (1, 2),
+    }
+    assert left.events[0].attributes == {"exception.message": f"no such user <{MASK}>"}
+    assert left.status.description == f"charging {MASK} failed"
+
+
+@contextmanager
+def order_at_hand() -> Iterator[Order]:
+    """What is said in the block is said of this order."""
+    order = a_contract_order()
+    context.keep_order_secret(order)
+    try:
+        yield order
+    finally:
+        context.keep_secret([])
