@@ -21,7 +21,7 @@ MASK = "[redacted]"
 _SHORTEST = 4
 """Shorter values (a name such as Li) stand in too many other words to be taken out wherever they occur."""
 
-_EMAIL = re.compile(r"[\w.!#$%&'*+/=?^`{|}~\\-]+(?:@|%40)[\w-]+(?:\.[\w-]+)+")
+_EMAIL = re.compile(r"[\w.!#$%&*+/=?^`{|}~\\-][\w.!#$%&'*+/=?^`{|}~\\-]*(?:@|%40)[\w-]+(?:\.[\w-]+)+")
 _CREDENTIAL = re.compile(
     r"""(?:authorization|api[_-]?key|password|passwd|secret|access[_-]?token)
         ['"]?\s*[:=]\s*(?:(?:bearer|basic)\s+)?(?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|[^\s'",;]+)"""
@@ -35,6 +35,9 @@ _SIGNS = re.compile(
     re.IGNORECASE,
 )
 """A cheap look first: most texts have nothing of the kind."""
+
+_PLAIN = re.compile(r"[A-Za-z0-9_. -]*")
+"""What is spelled alike nearly everywhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,15 +102,23 @@ def _chain(error: BaseException, trace: TracebackType | None, seen: set[int]) ->
 
 
 def _spellings(value: str) -> Iterator[str]:
-    yield value
-    yield unicodedata.normalize("NFKC", value)  # As masking a card number beside it leaves it.
+    if _PLAIN.fullmatch(value):
+        yield from (value, value.replace(" ", "%20"), value.replace(" ", "+"))
+        return
+    plain = unicodedata.normalize("NFKC", value)  # As masking a card number beside it leaves it.
+    for text in {value, plain, json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1]}:
+        yield text
+        yield from _quoted(text)
+
+
+def _quoted(text: str) -> Iterator[str]:
     for quoted in (repr, ascii):
-        yield quoted(value)[1:-1]
-        yield quoted(f"\"'{value}")[4:-1]  # As a part of a text with both kinds of quotes.
-    yield json.dumps(value)[1:-1]
-    yield json.dumps(value, ensure_ascii=False)[1:-1]
-    encoded = value.encode("utf-8", "replace")
+        yield quoted(text)[1:-1]
+        yield quoted(f"\"'{text}")[4:-1]  # As a part of a text with both kinds of quotes.
+    yield json.dumps(text)[1:-1]
+    encoded = text.encode("utf-8", "replace")
     yield repr(encoded)[2:-1]
+    yield repr(b"\"'" + encoded)[5:-1]
     yield "".join(chr(byte) if byte < 128 else f"\\{byte:03o}" for byte in encoded)  # Protocol buffers as text.
     yield quote(encoded)
     yield quote(encoded, safe="")

@@ -161,6 +161,8 @@ SPELLINGS: dict[str, Callable[[str], str]] = {
     "URL, all of it": lambda value: quote(value, safe=""),
     "URL query": quote_plus,
     "bytes": lambda value: str(value.encode()),
+    "JSON in bytes": lambda value: str(json.dumps(value, ensure_ascii=False).encode()),
+    "JSON in JSON": lambda value: json.dumps(json.dumps(value)),
 }
 
 
