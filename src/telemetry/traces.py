@@ -28,6 +28,8 @@ KEPT = "orderflow.kept"
 """On a span: its trace is exported though the sampler left it out, because its order did not simply complete."""
 _MOST_HELD = 2_000
 """Spans held back in one process; more are dropped, and counted."""
+_ANYONES = frozenset({"url.query", "http.request.method_original"})
+"""Attributes whose values are a client's words; the query is URL-quoted besides."""
 _OURS = ("temporal.", "order.", "orderflow.")
 """Attributes whose values are made by ourselves, and never anyone's data."""
 
@@ -139,8 +141,8 @@ def _clean(attributes: Attributes, secrets: Secrets) -> Attributes:
 
 
 def _clean_value(name: str, value: AttributeValue, secrets: Secrets) -> AttributeValue:
-    if name == "url.query":
-        return MASK  # Anyone's words, and URL-quoted.
+    if name in _ANYONES:
+        return MASK
     if name.startswith(_OURS):
         return value
     if isinstance(value, str):
