@@ -224,6 +224,8 @@ def configure(
     logging.basicConfig(level=level, handlers=[_Enqueue(lines)], force=True)
     for chatty in ("httpx", "httpcore", "alembic", "uvicorn"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
+    # Each try of each batch would be a line, for as long as a back end is away; a batch that is lost is still told.
+    logging.getLogger("opentelemetry.exporter").setLevel(logging.ERROR)
     _take_over_what_is_printed()
 
 
