@@ -26,7 +26,13 @@ def all_lines(data_dir: Path) -> list[dict[str, Any]]:
     """Every line of our services' files, oldest first."""
     files = [data_dir / "logs" / f"{service.name}.jsonl" for service in SERVICES]
     # A file's last line may be half written.
-    texts = [text for file in files for text in file.read_text().splitlines(keepends=True) if text.endswith("\n")]
+    texts = [
+        text
+        for file in files
+        if file.is_file()
+        for text in file.read_text().splitlines(keepends=True)
+        if text.endswith("\n")
+    ]
     return sorted(map(json.loads, texts), key=lambda line: str(line["event.id"]))
 
 

@@ -58,7 +58,7 @@ def recording_back_end(port: int = 0, answer: int = 200, delay_seconds: float = 
 
 
 @contextmanager
-def hanging_back_end() -> Iterator[str]:
+def hanging_back_end(port: int = 0) -> Iterator[str]:
     """The URL of a server that takes connections and never answers."""
-    with socket.create_server(("127.0.0.1", 0), backlog=512) as server:
+    with socket.create_server(("127.0.0.1", port), backlog=512) as server:
         yield f"http://127.0.0.1:{server.getsockname()[1]}"
