@@ -111,6 +111,8 @@ def _temporal(settings: PlatformSettings) -> Program:
         },
         # Its own shutdown waits for its internal pollers. Its SQLite file, with a write-ahead log, needs no goodbye.
         stop_seconds=2,
+        # OTEL_* are ours: the server does not start with an exporter that it does not know.
+        environment={"OTEL_TRACES_EXPORTER": "none"},
         logs_itself=False,
     )
 

@@ -29,30 +29,35 @@ def mask_card_numbers(text: str, mask: str) -> str:
     """`text` with `mask` in place of each run of digits that holds a card number; unchanged where there is none."""
     if not contains_card_number(text):
         return text
+    plain = unicodedata.normalize("NFKC", text)
     parts: list[str] = []
     end = 0
-    for uuid in _UUID.finditer(text):
-        parts += [_mask_runs(text[end : uuid.start()], mask), uuid.group()]
+    for uuid in _UUID.finditer(plain):
+        parts += [_mask_runs(plain[end : uuid.start()], mask), uuid.group()]
         end = uuid.end()
-    return "".join([*parts, _mask_runs(text[end:], mask)])
+    return "".join([*parts, _mask_runs(plain[end:], mask)])
 
 
-def _mask_runs(text: str, mask: str) -> str:
-    plain = unicodedata.normalize("NFKC", text)
-    return _RUN.sub(lambda run: mask if contains_card_number(run.group()) else run.group(), plain)
+def _mask_runs(plain: str, mask: str) -> str:
+    return _RUN.sub(lambda run: mask if any(map(_is_card_number, _numbers(run.group()))) else run.group(), plain)
 
 
 def _candidates(text: str) -> Iterator[str]:
     for run in _RUN.finditer(_UUID.sub("|", text)):
-        groups = [_plain(group) for group in re.split(r"\D", run.group())]
-        yield "".join(groups)
-        for start in range(len(groups)):
-            digits = ""
-            for group in groups[start : start + _MOST_GROUPS]:
-                digits += group
-                if len(digits) >= _LENGTHS.stop:
-                    break
-                yield digits
+        yield from _numbers(run.group())
+
+
+def _numbers(run: str) -> Iterator[str]:
+    """What a run of digits may stand for: all of it, or some of its groups."""
+    groups = [_plain(group) for group in re.split(r"\D", run)]
+    yield "".join(groups)
+    for start in range(len(groups)):
+        digits = ""
+        for group in groups[start : start + _MOST_GROUPS]:
+            digits += group
+            if len(digits) >= _LENGTHS.stop:
+                break
+            yield digits
 
 
 def _plain(digits: str) -> str:

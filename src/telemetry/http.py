@@ -42,6 +42,10 @@ class RequestRoots:
             await self._app(scope, receive, send)
             return
 
+        # A stranger's baggage and trace state would leave with our spans, and may say anything.
+        headers = [(name, value) for name, value in scope["headers"] if name not in (b"baggage", b"tracestate")]
+        scope = {**scope, "headers": headers}
+
         async def answer(message: Message) -> None:
             if message["type"] == "http.response.start" and (current := traces.traceparent()):
                 MutableHeaders(scope=message)["traceresponse"] = current
@@ -55,7 +59,6 @@ class RequestRoots:
         _root.set(root)
         below = traces.traceparent(trace.set_span_in_context(root, parent))
         if below:
-            scope = {**scope, "headers": list(scope["headers"])}
             MutableHeaders(scope=scope)["traceparent"] = below
         try:
             await self._app(scope, receive, answer)

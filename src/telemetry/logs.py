@@ -3,6 +3,7 @@
 import atexit
 import logging
 import logging.handlers
+import os
 import queue
 import sys
 import threading
@@ -12,7 +13,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, TextIO
+from typing import Any, Literal
 
 import uuid_utils
 from opentelemetry import trace
@@ -43,7 +44,17 @@ _TEMPORAL_FIELDS = {
     "attempt": names.ATTEMPT,
 }
 # Made by ourselves, and never anyone's data: looking through them would now and then take an id for a card number.
-_TRUSTED = frozenset({names.ORDER_ID, names.STEP, names.NEXT_TRY_SECONDS, *_TEMPORAL_FIELDS.values()})
+_TRUSTED = frozenset(
+    {
+        names.ORDER_ID,
+        names.STEP,
+        names.OUTCOME,
+        names.REASON,
+        names.EVENT_ACTION,
+        names.NEXT_TRY_SECONDS,
+        *_TEMPORAL_FIELDS.values(),
+    }
+)
 
 
 class EcsFormatter(JsonFormatter):
@@ -77,15 +88,15 @@ class EcsFormatter(JsonFormatter):
         line: dict[str, Any] = {
             "@timestamp": written.replace("+00:00", "Z"),
             "log.level": record.levelname.lower(),
-            "message": redact(record.getMessage(), secrets),
+            "message": redact(_message(record), secrets),
             "ecs.version": ECS_VERSION,
             # Time-ordered (UUIDv7), and the document id by which a line that is shipped twice is stored once.
-            "event.id": str(uuid_utils.uuid7()),
+            "event.id": getattr(record, "telemetry_id", None) or str(uuid_utils.uuid7()),
             "log.logger": record.name,
             **self._service,
         }
         for name, value in _extras(record):
-            line[name] = redact(value, secrets) if isinstance(value, str) and name not in _TRUSTED else value
+            line[name] = value if name in _TRUSTED else _told(value, secrets)
         span: trace.SpanContext | None = getattr(record, "telemetry_span", None)
         if span is not None and span.is_valid:
             line["trace.id"] = trace.format_trace_id(span.trace_id)
@@ -109,6 +120,20 @@ class HumanFormatter(EcsFormatter):
         return human(self.line(record), color=self._color)
 
 
+def _message(record: logging.LogRecord) -> str:
+    try:
+        return record.getMessage()
+    except Exception:  # noqa: BLE001 - arguments that do not fit, or have no text
+        return f"{record.msg} (with arguments that can't be told)"
+
+
+def _told(value: Any, secrets: Secrets) -> str | int | float:
+    """A field's value: as it is, or as text where that is not plain or hides something."""
+    text = str(value)
+    clean = redact(text, secrets)
+    return value if clean == text and isinstance(value, bool | int | float) else clean
+
+
 def _extras(record: logging.LogRecord) -> Iterator[tuple[str, Any]]:
     yield from getattr(record, "telemetry_fields", {}).items()
     for name, value in vars(record).items():
@@ -129,6 +154,7 @@ class _Enqueue(logging.handlers.QueueHandler):
 
     def prepare(self, record: logging.LogRecord) -> logging.LogRecord:
         # Known here only: the writer is another thread.
+        record.telemetry_id = str(uuid_utils.uuid7())
         record.telemetry_span = trace.get_current_span().get_span_context()
         record.telemetry_fields = context.fields()
         record.telemetry_secrets = context.secrets()
@@ -139,6 +165,31 @@ class _Enqueue(logging.handlers.QueueHandler):
             self.queue.put_nowait(record)
         except queue.Full:
             metrics.LOG_LINES_DROPPED.add(1)
+
+
+class _Stdout(logging.Handler):
+    """Writes past the buffer of `sys.stdout`: a reader that no longer reads holds up the writer's thread, but no lock
+    that the process's end would wait for."""
+
+    def createLock(self) -> None:  # noqa: N802 - logging's name
+        self.lock = None  # One thread writes.
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            left = f"{self.format(record)}\n".encode("utf-8", "backslashreplace")
+            while left:
+                left = left[os.write(sys.stdout.fileno(), left) :]
+        except Exception:  # noqa: BLE001 - as every handler
+            self.handleError(record)
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802, ARG002 - logging's names
+        metrics.LOG_LINES_DROPPED.add(1)
+
+
+class _File(logging.handlers.RotatingFileHandler):
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802, ARG002 - logging's names
+        """Logging's own would print the record, as it was given, to stderr."""
+        metrics.LOG_LINES_DROPPED.add(1)
 
 
 class _Writer(logging.handlers.QueueListener):
@@ -160,7 +211,6 @@ def configure(
     folder: Path,
     log_format: LogFormat = "json",
     level: int = logging.INFO,
-    out: TextIO | None = None,
 ) -> None:
     """Send every log line of this process to stdout, and as JSON to `folder`. Called once, at the start."""
     # The fields travel as fields; the SDK need not repeat them in the text.
@@ -169,15 +219,12 @@ def configure(
     # Told by our own activity interceptor, with what comes next.
     activity.logger.base_logger.addFilter(lambda record: not hasattr(record, "__temporal_error_identifier"))
 
-    out = out or sys.stdout
-    to_stdout = logging.StreamHandler(out)
+    to_stdout = _Stdout()
     to_stdout.setFormatter(
-        HumanFormatter(service, color=out.isatty()) if log_format == "human" else EcsFormatter(service)
+        HumanFormatter(service, color=sys.stdout.isatty()) if log_format == "human" else EcsFormatter(service)
     )
     folder.mkdir(parents=True, exist_ok=True)
-    to_file = logging.handlers.RotatingFileHandler(
-        folder / f"{service}.jsonl", maxBytes=_FILE_BYTES, backupCount=_FILES_KEPT, encoding="utf-8"
-    )
+    to_file = _File(folder / f"{service}.jsonl", maxBytes=_FILE_BYTES, backupCount=_FILES_KEPT, encoding="utf-8")
     to_file.setFormatter(EcsFormatter(service))
 
     lines: queue.Queue[logging.LogRecord] = queue.Queue(_MOST_WAITING)
@@ -187,6 +234,8 @@ def configure(
     logging.basicConfig(level=level, handlers=[_Enqueue(lines)], force=True)
     for chatty in ("httpx", "httpcore", "alembic", "uvicorn"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
+    # Each try of each batch would be a line, for as long as a back end is away; a batch that is lost is still told.
+    logging.getLogger("opentelemetry.exporter").setLevel(logging.ERROR)
     _take_over_what_is_printed()
 
 
@@ -203,7 +252,12 @@ def _take_over_what_is_printed() -> None:
         if args.exc_value is not None and not isinstance(args.exc_value, SystemExit):
             log.critical("uncaught exception", exc_info=(args.exc_type, args.exc_value, args.exc_traceback))
 
+    def ignored(args: "sys.UnraisableHookArgs") -> None:
+        if args.exc_value is not None:
+            log.error("ignored exception", exc_info=(args.exc_type, args.exc_value, args.exc_traceback))
+
     sys.excepthook = uncaught
+    sys.unraisablehook = ignored
     threading.excepthook = uncaught_in_thread
     logging.captureWarnings(True)
     warnings.formatwarning = _warning_line

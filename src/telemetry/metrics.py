@@ -31,7 +31,7 @@ EFFECTS_REPEATED = _meter.create_counter(
     "orderflow.effects.repeated", "{effect}", "Executions that found their effect in the ledger and made no second."
 )
 LOG_LINES_DROPPED = _meter.create_counter(
-    "orderflow.log.lines.dropped", "{line}", "Log lines that the writer could not keep up with."
+    "orderflow.log.lines.dropped", "{line}", "Log lines that could not be written, or not as fast as they came."
 )
 SPANS_DROPPED = _meter.create_counter("orderflow.spans.dropped", "{span}", "Spans that were not kept for the exporter.")
 

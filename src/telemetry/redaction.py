@@ -7,10 +7,11 @@ hand, for what has none (names, streets), which whoever reads an order binds in 
 import json
 import re
 import traceback
+import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from types import TracebackType
-from urllib.parse import quote
+from urllib.parse import quote, quote_plus
 
 from pydantic import ValidationError
 
@@ -20,16 +21,23 @@ MASK = "[redacted]"
 _SHORTEST = 4
 """Shorter values (a name such as Li) stand in too many other words to be taken out wherever they occur."""
 
-_EMAIL = re.compile(r"[\w.!#$%&'*+/=?^`{|}~-]+@[\w-]+(?:\.[\w-]+)+")
+_EMAIL = re.compile(r"[\w.!#$%&*+/=?^`{|}~\\-][\w.!#$%&'*+/=?^`{|}~\\-]*(?:@|%40)[\w-]+(?:\.[\w-]+)+")
 _CREDENTIAL = re.compile(
-    r"\b(bearer|basic)\s+[\w.~+/=-]{6,}"
-    r"|\b(authorization|api[_-]?key|password|passwd|secret|access[_-]?token)\b(['\"]?\s*[:=]\s*['\"]?)[^\s'\",;]+"
-    r"|\btok_\w+"
-    r"|(?<=://)[^\s/@:]*:[^\s/@]+(?=@)",
+    r"""(?:authorization|api[_-]?key|password|passwd|secret|access[_-]?token)
+        ['"]?\s*[:=]\s*(?:(?:bearer|basic)\s+)?(?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|[^\s'",;]+)"""
+    # Also right after a line break that is spelled out.
+    r"""|(?:\b|(?<=\\[nrt]))(?:(?:bearer|basic)\s+[\w.~+/=-]{6,}|(?:tok|pm)_\w+)"""
+    r"""|(?<=://)[^\s/@:]*:[^\s/]+(?=@)""",
+    re.IGNORECASE | re.VERBOSE,
+)
+_SIGNS = re.compile(
+    r"@|%40|\d[ .\-_/]?\d[ .\-_/]?\d[ .\-_/]?\d|tok_|pm_|(?:bearer|basic|authorization|key|pass|secret|token)",
     re.IGNORECASE,
 )
-_SIGNS = re.compile(r"@|\d{4}|tok_|(?:bearer|basic|authorization|key|pass|secret|token)", re.IGNORECASE)
 """A cheap look first: most texts have nothing of the kind."""
+
+_PLAIN = re.compile(r"[A-Za-z0-9_. -]*")
+"""What is spelled alike nearly everywhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,21 +56,26 @@ NO_SECRETS = Secrets()
 
 
 def redact(text: str, secrets: Secrets = NO_SECRETS) -> str:
+    has_signs = _SIGNS.search(text) is not None or not text.isascii()
+    if has_signs:
+        # First of all: a postal code that is a part of the number would hide the rest from this.
+        text = mask_card_numbers(text, MASK)
     for spelling in secrets.spellings:
         if spelling in text:
             text = text.replace(spelling, MASK)
-    if _SIGNS.search(text) is None and text.isascii():
-        return text
-    return mask_card_numbers(_CREDENTIAL.sub(MASK, _EMAIL.sub(MASK, text)), MASK)
+    return _CREDENTIAL.sub(MASK, _EMAIL.sub(MASK, text)) if has_signs else text
 
 
 def message_of(error: BaseException) -> str:
     """What an exception says, less what it repeats of its input. Still to be redacted."""
     if isinstance(error, ValidationError):
-        # Its own text quotes the values, cut short, so that no net would catch them.
-        wrong = (f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_input=False))
+        # Its own text, and some of its errors' messages, quote the values in part, so that no net would catch them.
+        wrong = (f"{'.'.join(map(str, e['loc']))}: {e['type']}" for e in error.errors(include_input=False))
         return f"{error.error_count()} errors for {error.title}: {'; '.join(wrong)}"
-    return str(error)
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001 - whatever it is, there is a line to be written
+        return "(an exception that has no text)"
 
 
 def stack_trace(error: BaseException, trace: TracebackType | None = None) -> str:
@@ -89,9 +102,24 @@ def _chain(error: BaseException, trace: TracebackType | None, seen: set[int]) ->
 
 
 def _spellings(value: str) -> Iterator[str]:
-    yield value
-    yield repr(value)[1:-1]
-    yield ascii(value)[1:-1]
-    yield json.dumps(value)[1:-1]
-    yield quote(value)
-    yield quote(value, safe="").replace("%20", "+")
+    if _PLAIN.fullmatch(value):
+        yield from (value, value.replace(" ", "%20"), value.replace(" ", "+"))
+        return
+    plain = unicodedata.normalize("NFKC", value)  # As masking a card number beside it leaves it.
+    for text in {value, plain, json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1]}:
+        yield text
+        yield from _quoted(text)
+
+
+def _quoted(text: str) -> Iterator[str]:
+    for quoted in (repr, ascii):
+        yield quoted(text)[1:-1]
+        yield quoted(f"\"'{text}")[4:-1]  # As a part of a text with both kinds of quotes.
+    yield json.dumps(text)[1:-1]
+    encoded = text.encode("utf-8", "replace")
+    yield repr(encoded)[2:-1]
+    yield repr(b"\"'" + encoded)[5:-1]
+    yield "".join(chr(byte) if byte < 128 else f"\\{byte:03o}" for byte in encoded)  # Protocol buffers as text.
+    yield quote(encoded)
+    yield quote(encoded, safe="")
+    yield quote_plus(encoded)

@@ -10,16 +10,16 @@ from typing import Any
 from opentelemetry import trace
 from opentelemetry.context import Context, attach, detach
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor, TracerProvider, sampling
+from opentelemetry.sdk.trace import Event, ReadableSpan, Span, SpanProcessor, TracerProvider, sampling
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
-from opentelemetry.util.types import Attributes
+from opentelemetry.util.types import Attributes, AttributeValue
 
 from contracts.errors import Refusal
 from telemetry import context, metrics, names
-from telemetry.redaction import Secrets, redact
+from telemetry.redaction import MASK, Secrets, redact
 
 tracer = trace.get_tracer("orderflow")
 propagator = TraceContextTextMapPropagator()
@@ -28,6 +28,10 @@ KEPT = "orderflow.kept"
 """On a span: its trace is exported though the sampler left it out, because its order did not simply complete."""
 _MOST_HELD = 2_000
 """Spans held back in one process; more are dropped, and counted."""
+_ANYONES = frozenset({"url.query", "http.request.method_original"})
+"""Attributes whose values are a client's words; the query is URL-quoted besides."""
+_OURS = ("temporal.", "order.", "orderflow.")
+"""Attributes whose values are made by ourselves, and never anyone's data."""
 
 
 def provider(resource: Resource, exporter: SpanExporter, *, delay_millis: float) -> TracerProvider:
@@ -120,30 +124,44 @@ def _sampled(span: ReadableSpan) -> ReadableSpan:
     marked = SpanContext(
         span.context.trace_id, span.context.span_id, is_remote=False, trace_flags=TraceFlags(TraceFlags.SAMPLED)
     )
-    return _copy(span, marked, span.attributes, span.status)
+    return _copy(span, marked, span.attributes, span.status, span.events)
 
 
 def _redacted(span: ReadableSpan, secrets: Secrets) -> ReadableSpan:
-    changed = {
-        name: clean
-        for name, value in (span.attributes or {}).items()
-        if isinstance(value, str)
-        and not name.startswith(("temporal.", "order."))
-        and (clean := redact(value, secrets)) != value
-    }
-    if not changed:
-        return span
-    return _copy(span, span.context, {**(span.attributes or {}), **changed}, span.status)
+    attributes = _clean(span.attributes, secrets)
+    # Ours has neither events nor a description with anyone's text; a library's may.
+    events = [Event(event.name, _clean(event.attributes, secrets), event.timestamp) for event in span.events]
+    told = span.status.description
+    status = Status(span.status.status_code, redact(told, secrets)) if told else span.status
+    return _copy(span, span.context, attributes, status, events)
 
 
-def _copy(span: ReadableSpan, of: SpanContext | None, attributes: Attributes, status: Status) -> ReadableSpan:
+def _clean(attributes: Attributes, secrets: Secrets) -> Attributes:
+    return {name: _clean_value(name, value, secrets) for name, value in (attributes or {}).items()}
+
+
+def _clean_value(name: str, value: AttributeValue, secrets: Secrets) -> AttributeValue:
+    if name in _ANYONES:
+        return MASK
+    if name.startswith(_OURS):
+        return value
+    if isinstance(value, str):
+        return redact(value, secrets)
+    if isinstance(value, Sequence) and any(isinstance(one, str) for one in value):
+        return tuple(redact(str(one), secrets) for one in value)
+    return value
+
+
+def _copy(
+    span: ReadableSpan, of: SpanContext | None, attributes: Attributes, status: Status, events: Sequence[Event]
+) -> ReadableSpan:
     return ReadableSpan(
         name=span.name,
         context=of,
         parent=span.parent,
         resource=span.resource,
         attributes=attributes,
-        events=span.events,
+        events=events,
         links=span.links,
         kind=span.kind,
         status=status,

@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import socket
 import sqlite3
 import subprocess
@@ -27,7 +28,8 @@ def free_port() -> int:
 
 def free_health_offset() -> int:
     """An offset at which the ports of all workers are free."""
-    for offset in range(1000, 40_000, 50):
+    # Anywhere: another run of the tests would take the ports of a service that is stopped for a while.
+    for offset in random.sample(range(1000, 24_000, 50), 400):
         try:
             for port in range(8101 + offset, 8111 + offset):
                 socket.create_server(("127.0.0.1", port)).close()

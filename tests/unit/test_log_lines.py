@@ -1,165 +1,270 @@
-"""Reading the log files of a data folder as one."""
+"""Log lines of whole processes: who says what, and that saying it never holds anything up."""
 
 import json
-import random
-import threading
-from collections.abc import Iterator
-from logging import LogRecord
-from logging.handlers import RotatingFileHandler
+import subprocess
+import sys
+import uuid
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from cli.log_lines import LogFile, LogLine, Logs, in_order, parse
-
-SERVICES = ("api", "order", "payment")
-
-
-def written(time: int, order: str = "1", **fields: object) -> str:
-    """A line of second `time`, as a service writes it."""
-    line = {"@timestamp": f"2026-11-23T20:00:{time:02}.000Z", "event.id": f"{time:03}", "order.id": order, **fields}
-    return json.dumps(line) + "\n"
+_HEAD = """
+import asyncio, contextvars, logging, sys, threading, warnings
+from pathlib import Path
+from opentelemetry import trace
+from telemetry import context, logs, metrics
+log = logging.getLogger("library")
+"""
 
 
-def append(file: Path, *lines: str) -> None:
-    with file.open("a") as out:
-        out.writelines(lines)
+def run(program: str, folder: Path, *, configure: str = "", timeout: float = 60) -> subprocess.CompletedProcess[str]:
+    """Run `program` in a process of its own that logs to `folder`, until it ends by itself."""
+    return subprocess.run(
+        [sys.executable, "-W", "default", "-c", f"{_HEAD}{configure or _configure(folder)}\n{program}"],
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
 
 
-def ids(lines: Iterator[LogLine] | list[LogLine]) -> list[int]:
-    return [int(line.id) for line in lines]
+def _configure(folder: Path, more: str = "") -> str:
+    return f"logs.configure('test', Path({str(folder)!r}){more})"
 
 
-@pytest.fixture
-def logs(tmp_path: Path) -> Iterator[Logs]:
-    found = Logs(tmp_path, SERVICES)
-    yield found
-    found.close()
+def lines_of(program: str, folder: Path) -> list[dict[str, Any]]:
+    """What `program` said, on stdout and in its file alike; it must end well and print nothing else."""
+    ended = run(program, folder)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout == (folder / "test.jsonl").read_text()
+    return [json.loads(line) for line in ended.stdout.splitlines()]
 
 
-def test_lines_are_merged_by_time(tmp_path: Path, logs: Logs) -> None:
-    """Lines of all services come in the order of their times, those of one moment by their ids."""
-    append(tmp_path / "api.jsonl", written(1), written(5))
-    append(tmp_path / "order.jsonl", written(2), written(6, **{"event.id": "8"}))
-    append(tmp_path / "payment.jsonl", written(3), written(6, **{"event.id": "7"}), written(9))
-    assert ids(logs.so_far()) == [1, 2, 3, 5, 7, 8, 9]
+def test_every_line_has_an_id_of_its_own(tmp_path: Path) -> None:
+    """Each line has an id that no other has, the same on stdout and in the file, in the order of their times."""
+    found = lines_of("for n in range(500): log.info('line %d', n)", tmp_path)
+    ids = [uuid.UUID(line["event.id"]) for line in found]
+    assert len(ids) == 500
+    assert len(set(ids)) == 500
+    assert ids == sorted(ids)
+    assert {one.version for one in ids} == {7}
 
 
-def test_slight_disorder_is_put_right() -> None:
-    """Lines of a file whose threads overtook each other come in the order of their times."""
-    numbers = list(range(1000))
-    shaken = sorted(numbers, key=lambda number: number + random.uniform(0, 20))
-    assert ids(in_order(LogLine(f"{number:04}", str(number), "", {}) for number in shaken)) == numbers
+def test_what_is_bound_is_on_every_line(tmp_path: Path) -> None:
+    """A library's line bears the order at hand and the current span, also from a thread with that context."""
+    found = lines_of(
+        """
+span = trace.NonRecordingSpan(trace.SpanContext(0xabc, 0xdef, is_remote=True, trace_flags=trace.TraceFlags(1)))
+async def about(order):
+    context.bind({"order.id": order})
+    with trace.use_span(span):
+        log.info("here")
+        await asyncio.to_thread(log.info, "in a thread")
+        copied = threading.Thread(target=contextvars.copy_context().run, args=(log.info, "in a copy"))
+        copied.start(); copied.join()
+        bare = threading.Thread(target=log.info, args=("nobody's",))
+        bare.start(); bare.join()
+async def both():
+    await asyncio.gather(about("one"), about("two"))
+asyncio.run(both())
+log.info("nobody's")
+""",
+        tmp_path,
+    )
+    seen = [(line["message"], line.get("order.id"), line.get("trace.id"), line.get("span.id")) for line in found]
+    trace_id, span_id = f"{0xABC:032x}", f"{0xDEF:016x}"
+    expected = [
+        (told, order, trace_id, span_id) for order in ("one", "two") for told in ("here", "in a thread", "in a copy")
+    ]
+    assert sorted(line for line in seen if line[1]) == sorted(expected)
+    assert [line for line in seen if not line[1]] == [("nobody's", None, None, None)] * 3
 
 
-def test_rotated_files_come_first(tmp_path: Path, logs: Logs) -> None:
-    """What was rotated away is read too, oldest first."""
-    for number, name in enumerate(("api.jsonl.3", "api.jsonl.2", "api.jsonl.1", "api.jsonl")):
-        append(tmp_path / name, written(number))
-    assert ids(logs.so_far()) == [0, 1, 2, 3]
+def test_the_sdk_s_line_on_a_failed_activity_is_left_out(tmp_path: Path) -> None:
+    """What the SDK says of a failed activity is not told a second time; its other lines are."""
+    found = lines_of(
+        """
+from temporalio import activity
+sdk = activity.logger.base_logger
+sdk.warning("Completing activity as failed", extra={"__temporal_error_identifier": "ActivityFailure"})
+sdk.warning("something else")
+""",
+        tmp_path,
+    )
+    assert [line["message"] for line in found] == ["something else"]
 
 
-def test_files_that_are_not_ours(tmp_path: Path, logs: Logs) -> None:
-    """Temporal's output and what is on stderr are left out, and a service that was not asked for."""
-    append(tmp_path / "api.jsonl", written(1))
-    for name in ("temporal.jsonl", "api.stderr.log", "shipping.jsonl", "api.jsonl.old"):
-        append(tmp_path / name, written(2))
-    assert ids(logs.so_far()) == [1]
+def test_warnings_and_uncaught_exceptions_are_lines(tmp_path: Path) -> None:
+    """A warning, and an exception that nobody caught in a thread, in a finalizer or in the program, is a line."""
+    ended = run(
+        """
+warnings.warn("old ways")
+thread = threading.Thread(target=lambda: 1 / 0)
+thread.start(); thread.join()
+class Finalized:
+    def __del__(self): raise OSError("in a finalizer")
+Finalized()
+raise RuntimeError("defect")
+""",
+        tmp_path,
+    )
+    assert (ended.returncode, ended.stderr) == (1, "")
+    warning, in_thread, finalizer, uncaught = [json.loads(line) for line in ended.stdout.splitlines()]
+    assert warning["log.level"] == "warning"
+    assert warning["message"].startswith("UserWarning: old ways")
+    assert (in_thread["log.level"], in_thread["error.type"]) == ("critical", "ZeroDivisionError")
+    assert (finalizer["log.level"], finalizer["error.message"]) == ("error", "in a finalizer")
+    assert (uncaught["log.level"], uncaught["error.message"]) == ("critical", "defect")
+    assert "in <module>" in uncaught["error.stack_trace"]
 
 
-@pytest.mark.parametrize("broken", [b'{"@timestamp": "20\n', b"\xff\xfe\n", b"[1]\n", b"7\n", b"{}\n", b"\n"])
-def test_a_broken_line_is_skipped(broken: bytes) -> None:
-    """What is no line of ours is passed over."""
-    assert parse(broken) is None
+def test_a_line_with_wrong_arguments_is_told_without_them(tmp_path: Path) -> None:
+    """A call with arguments that do not fit its text is a line all the same, and prints them nowhere."""
+    (found,) = lines_of("log.info('%d pieces for %s', 'ada@example.com')", tmp_path)
+    assert found["message"].startswith("%d pieces for %s")
 
 
-def test_only_one_order_s_lines() -> None:
-    """With an order's id there are only its lines, and none that only mentions it."""
-    assert parse(written(1, "o-1").encode(), "o-1") is not None
-    assert parse(written(1, "o-12").encode(), "o-1") is None
-    assert parse(written(1, "o-2", message="not o-1").encode(), "o-1") is None
+def test_an_object_in_a_field_is_text(tmp_path: Path) -> None:
+    """A field is a number or a text: an object that someone puts there is told as one, redacted."""
+    (found,) = lines_of(
+        """
+log.info("sent", extra={
+    "http.request": {"to": "ada@example.com", "n": [1]}, "http.port": 25, "http.card": 4242424242424242})
+""",
+        tmp_path,
+    )
+    assert found["http.port"] == 25
+    assert found["http.card"] == "[redacted]"
+    assert found["http.request"] == "{'to': '[redacted]', 'n': [1]}"
 
 
-def test_a_line_is_kept_as_it_was_written() -> None:
-    """A line's text is what the service wrote, to the letter."""
-    text = '{"@timestamp":  "2026-11-23T20:00:00.000Z", "message": "caf\\u00e9 \u2615"}'
-    line = parse(f"{text}\n".encode())
-    assert line is not None
-    assert line.text == text
+def test_an_order_s_values_are_in_nobody_s_line(tmp_path: Path) -> None:
+    """Whatever a library says while an order is at hand, in whatever shape, has none of the order's own values."""
+    program = """
+from tests.support.orders import a_contract_order
+order = a_contract_order(email="jörg.marker@exämple.com", payment_method="tok_marker", shipping_address={
+    "name": 'Jürgen "Jotzwei" Marker', "street": "O'Marker St 12", "city": "Markerstadt", "state": "Markerland",
+    "postal_code": "MRK 4711", "country": "DE"})
+context.keep_order_secret(order)
+log.info("sent %s to %r", {"order": [order.model_dump()]}, order)
+log.info("with %(name)s", {"name": order.shipping_address.name})
+log.info(order.model_dump_json())
+log.info("in a field", extra={"http.body": order.model_dump(), "http.text": order.shipping_address.street})
+log.info("as bytes %s", order.model_dump_json().encode())
+class Failed(Exception): pass
+try:
+    try:
+        raise KeyError(order.shipping_address.city)
+    except KeyError as error:
+        raise Failed(f"550 <{order.email}>: {order.shipping_address!r}", {"of": order.payment_method}) from error
+except Failed:
+    log.exception("for %s", order.email)
+warnings.warn(f"{order.shipping_address.postal_code} is odd")
+thread = threading.Thread(target=contextvars.copy_context().run, args=(log.info, order.shipping_address.state))
+thread.start(); thread.join()
+log.info("%d", order.email)
+raise Failed(repr(order))
+"""
+    ended = run(program, tmp_path)
+    assert ended.returncode == 1
+    assert ended.stderr == ""
+    said = ended.stdout + (tmp_path / "test.jsonl").read_text()
+    assert len(said.splitlines()) == 2 * 10
+    assert "01936f5e-7c1a-7d3e-9b52-3f8a6c1d2e4f" in said
+    for line in said.splitlines():
+        for part in ("marker", "jotzwei", "jörg", "jürgen", "4711", r"\u00f6rg", r"\u00fcrgen"):
+            assert part not in line.lower()
+            assert part not in str(json.loads(line)).lower()
 
 
-def test_a_half_written_line_comes_when_it_is_whole(tmp_path: Path, logs: Logs) -> None:
-    """The last line of a file is told once it is complete, and then once."""
-    file = tmp_path / "api.jsonl"
-    whole = written(2)
-    append(file, written(1), whole[:20])
-    assert ids(logs.so_far()) == [1]
-    assert logs.new() == []
-    append(file, whole[20:])
-    assert ids(logs.new()) == [2]
-    assert logs.new() == []
+def test_a_reader_that_does_not_read_holds_nothing_up(tmp_path: Path) -> None:
+    """With a stdout that nobody reads the program runs on, lines are dropped and counted, and it ends by itself."""
+    program = """
+dropped = []
+metrics.LOG_LINES_DROPPED = type("Counter", (), {"add": staticmethod(dropped.append)})
+for n in range(25_000):
+    log.info("line %d %s", n, "x" * 100)
+print(sum(dropped), file=sys.stderr, flush=True)
+"""
+    process = subprocess.Popen(
+        [sys.executable, "-c", f"{_HEAD}{_configure(tmp_path)}\n{program}"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.wait(30) == 0  # Nothing has been read.
+        _, told = process.communicate()
+    finally:
+        process.kill()
+    # The queue's length, what the pipe takes, and the line in the writer's hands.
+    assert 3_000 < int(told) < 5_000
 
 
-def test_a_file_that_appears_later(tmp_path: Path, logs: Logs) -> None:
-    """The lines of a service that starts while one looks are told."""
-    assert ids(logs.so_far()) == []
-    append(tmp_path / "payment.jsonl", written(1))
-    assert ids(logs.new()) == [1]
+def test_a_full_disk_prints_no_line_elsewhere(tmp_path: Path) -> None:
+    """With no room for the file the lines go to stdout, are counted as dropped from the file, and to nowhere else."""
+    (tmp_path / "test.jsonl").symlink_to("/dev/full")
+    program = """
+dropped = []
+metrics.LOG_LINES_DROPPED = type("Counter", (), {"add": staticmethod(dropped.append)})
+import atexit
+for n in range(10):
+    log.info("line %d", n)
+atexit.unregister(logging.shutdown)
+atexit._run_exitfuncs()
+print(sum(dropped), file=sys.stderr, flush=True)
+"""
+    ended = run(program, tmp_path)
+    assert ended.returncode == 0
+    assert [json.loads(line)["message"] for line in ended.stdout.splitlines()] == [f"line {n}" for n in range(10)]
+    assert ended.stderr == "10\n"
 
 
-def test_an_emptied_file(tmp_path: Path, logs: Logs) -> None:
-    """A file that is emptied in place is read from its beginning again."""
-    file = tmp_path / "api.jsonl"
-    append(file, written(1), written(2))
-    assert ids(logs.so_far()) == [1, 2]
-    file.write_text(written(3))
-    assert ids(logs.new()) == [3]
+def test_the_file_is_rotated(tmp_path: Path) -> None:
+    """A file that has grown to its bound is put aside, a few are kept, and no line of those is lost or cut."""
+    ended = run(
+        "for n in range(400): log.info('line %d', n)",
+        tmp_path,
+        configure=f"logs._FILE_BYTES = 20_000\n{_configure(tmp_path)}",
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")
+    files = sorted(tmp_path.iterdir(), key=lambda file: file.name, reverse=True)
+    assert [file.name for file in files] == ["test.jsonl.3", "test.jsonl.2", "test.jsonl.1", "test.jsonl"]
+    assert all(file.stat().st_size <= 20_000 for file in files)
+    kept = [json.loads(line)["message"] for file in files for line in file.read_text().splitlines()]
+    assert kept == [f"line {n}" for n in range(400)][-len(kept) :]
+    assert len(kept) > 100
 
 
-def test_a_file_that_is_away_for_a_moment(tmp_path: Path, logs: Logs) -> None:
-    """Between a rotation and the next line there is no file; nothing is lost by it."""
-    file = tmp_path / "api.jsonl"
-    append(file, written(1))
-    assert ids(logs.so_far()) == [1]
-    append(file, written(2))
-    file.rename(tmp_path / "api.jsonl.1")
-    assert ids(logs.new()) == [2]
-    append(file, written(3))
-    assert ids(logs.new()) == [3]
+def test_lines_for_people(tmp_path: Path) -> None:
+    """In the human format stdout has the time, the service, the level, the text and the order; the file stays JSON."""
+    ended = run(
+        """
+context.bind({"order.id": "0193"})
+log.warning("paid by ada@example.com", extra={"error.type": "Fault", "temporal.attempt": 3})
+try:
+    1 / 0
+except ZeroDivisionError:
+    log.exception("defect")
+""",
+        tmp_path,
+        configure=_configure(tmp_path, ", log_format='human'"),
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")
+    first, second, *trace = ended.stdout.splitlines()
+    assert first[2] == first[5] == ":"
+    assert first.split()[1:] == [
+        *("test", "WARNING", "paid", "by", "[redacted]", "type=Fault", "attempt=3", "order=0193"),
+    ]
+    assert second.split()[1:4] == ["test", "ERROR", "defect"]
+    assert trace[0] == "Traceback (most recent call last):"
+    assert "\x1b" not in ended.stdout  # No terminal, no colour.
+    assert all(json.loads(line)["order.id"] == "0193" for line in (tmp_path / "test.jsonl").read_text().splitlines())
 
 
-def test_a_file_that_rotates_all_the_time(tmp_path: Path) -> None:
-    """While the real handler writes and rotates, every line is told once and in order."""
-    handler = RotatingFileHandler(tmp_path / "api.jsonl", maxBytes=40_000, backupCount=3)
-    file = LogFile(tmp_path / "api.jsonl")
-    turn = threading.Barrier(2)
-
-    def write() -> None:
-        for number in range(2000):
-            handler.emit(LogRecord("", 20, "", 1, f'{{"number": {number}}}', None, None))
-            if number % 100 == 99:
-                turn.wait()
-
-    writer = threading.Thread(target=write)
-    writer.start()
-    found: list[bytes] = []
-    for _ in range(20):
-        found += file.read()
-        turn.wait()
-        found += file.read()
-    writer.join()
-    handler.close()
-    file.close()
-    assert [json.loads(line)["number"] for line in found] == list(range(2000))
-
-
-def test_a_rotation_while_old_files_are_read(tmp_path: Path, logs: Logs) -> None:
-    """A rotation after the first line was asked for changes nothing: each line comes once."""
-    append(tmp_path / "api.jsonl.1", written(1))
-    append(tmp_path / "api.jsonl", written(2))
-    lines = logs.so_far()
-    first = next(lines)
-    (tmp_path / "api.jsonl.1").rename(tmp_path / "api.jsonl.2")
-    (tmp_path / "api.jsonl").rename(tmp_path / "api.jsonl.1")
-    append(tmp_path / "api.jsonl", written(3))
-    assert ids([first, *lines, *logs.new()]) == [1, 2, 3]
+@pytest.mark.parametrize("level", ["debug", "info", "warning", "error", "critical"])
+def test_levels(level: str, tmp_path: Path) -> None:
+    """A line bears its level; what is below info is not told."""
+    found = lines_of(f"log.{level}('said')", tmp_path)
+    assert [line["log.level"] for line in found] == ([] if level == "debug" else [level])
