@@ -74,7 +74,9 @@ class ParentsFirst(SpanProcessor):
         self._held = 0
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
-        span.set_attributes(context.fields())
+        # What is said of the span itself goes before what is bound: an activity's queue is not its workflow's.
+        said = span.attributes or {}
+        span.set_attributes({name: value for name, value in context.fields().items() if name not in said})
         if span.context is not None:
             with self._lock:
                 self._open[span.context.span_id] = []
