@@ -5,7 +5,6 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
-from typing import Any
 
 from opentelemetry import trace
 from opentelemetry.context import Context, attach, detach
@@ -50,10 +49,20 @@ class _RecordAll(sampling.Sampler):
     def __init__(self, standard: sampling.Sampler) -> None:
         self._standard = standard
 
-    def should_sample(self, *args: Any, **kwargs: Any) -> sampling.SamplingResult:
-        result = self._standard.should_sample(*args, **kwargs)
+    def should_sample(  # noqa: PLR0917 - the SDK's interface
+        self,
+        parent_context: Context | None,
+        trace_id: int,
+        name: str,
+        kind: SpanKind | None = None,
+        attributes: Attributes = None,
+        links: Sequence[trace.Link] | None = None,
+        trace_state: trace.TraceState | None = None,
+    ) -> sampling.SamplingResult:
+        result = self._standard.should_sample(parent_context, trace_id, name, kind, attributes, links, trace_state)
         if result.decision is sampling.Decision.DROP:
-            return sampling.SamplingResult(sampling.Decision.RECORD_ONLY, result.attributes, result.trace_state)
+            # With the attributes, which a sampler that drops a span leaves out of its result.
+            return sampling.SamplingResult(sampling.Decision.RECORD_ONLY, attributes, result.trace_state)
         return result
 
     def get_description(self) -> str:
