@@ -15,6 +15,7 @@ from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from opentelemetry.util.types import Attributes
+from temporalio.exceptions import WorkflowAlreadyStartedError
 
 from contracts.errors import Refusal
 from telemetry import context, metrics, names
@@ -210,7 +211,7 @@ def span(
     ) as current:
         try:
             yield current
-        except (Refusal, asyncio.CancelledError):
+        except (Refusal, WorkflowAlreadyStartedError, asyncio.CancelledError):
             raise  # An answer, or a wish: no fault.
         except BaseException as error:
             current.set_attribute(names.ERROR_TYPE, type(error).__qualname__)
