@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import socket
 import sqlite3
 import subprocess
@@ -26,8 +27,8 @@ def free_port() -> int:
 
 
 def free_health_offset() -> int:
-    """An offset at which the ports of all workers are free."""
-    for offset in range(1000, 40_000, 50):
+    """An offset at which the ports of all workers are free; at random, so that another run does not take the same."""
+    for offset in random.sample(range(1000, 24_000, 50), 400):
         try:
             for port in range(8101 + offset, 8111 + offset):
                 socket.create_server(("127.0.0.1", port)).close()
