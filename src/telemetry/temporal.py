@@ -28,7 +28,7 @@ from temporalio.converter import PayloadConverter
 from temporalio.workflow import ActivityHandle
 
 from contracts.errors import Refusal
-from contracts.orders import OrderInput, OrderProgress, Status, StepState, order_id_of
+from contracts.orders import OrderInput, OrderProgress, Status, order_id_of
 from contracts.registry import STEPS
 from contracts.steps import TELL_CUSTOMER, Outcome, StepInput
 from telemetry import context, metrics, names, traces
@@ -73,8 +73,10 @@ class _Client(client.OutboundInterceptor):
             return await super().start_workflow(input)
 
     async def cancel_workflow(self, input: client.CancelWorkflowInput) -> None:
-        with traces.span(names.CANCEL_WORKFLOW, SpanKind.CLIENT, {traces.KEPT: True}, links=traces.links_of_parent()):
+        with traces.span(names.CANCEL_WORKFLOW, SpanKind.CLIENT, links=traces.links_of_parent()) as span:
             await super().cancel_workflow(input)
+            # From here on the workflow knows of it, and sees to the parent.
+            span.set_attribute(traces.KEPT, True)
 
     async def query_workflow(self, input: client.QueryWorkflowInput) -> Any:
         with traces.span(f"{names.QUERY_WORKFLOW}:{input.query}", SpanKind.CLIENT):
@@ -223,11 +225,14 @@ class _Workflow(worker.WorkflowInboundInterceptor):
             attributes={**attributes, **({traces.KEPT: True} if kept else {})},
         )
 
+    def _undid(self) -> bool:
+        return any(_KINDS.get(attributes[names.ACTIVITY_TYPE]) == "undo" for *_, attributes in self._scheduled)
+
     def _tell_end(self, info: workflow.Info, progress: OrderProgress) -> None:
         parent = traces.context_of(self.traceparent)
         started_nanos, ended_nanos = _nanos(info.start_time), workflow.time_ns()
         reason = {names.REASON: progress.reason.code} if progress.reason else {}
-        kept = progress.status != Status.COMPLETED or any(step.state is StepState.UNDONE for step in progress.steps)
+        kept = progress.status != Status.COMPLETED or progress.cancellation is not None or self._undid()
         root = trace.get_current_span(parent).get_span_context()
         if kept and root.is_valid and not root.trace_flags.sampled:
             # What the sampler left out is made good: the request's root, and what was scheduled.

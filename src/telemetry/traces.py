@@ -5,7 +5,6 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
-from typing import Any
 
 from opentelemetry import trace
 from opentelemetry.context import Context, attach, detach
@@ -16,6 +15,7 @@ from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from opentelemetry.util.types import Attributes, AttributeValue
+from temporalio.exceptions import WorkflowAlreadyStartedError
 
 from contracts.errors import Refusal
 from telemetry import context, metrics, names
@@ -54,10 +54,20 @@ class _RecordAll(sampling.Sampler):
     def __init__(self, standard: sampling.Sampler) -> None:
         self._standard = standard
 
-    def should_sample(self, *args: Any, **kwargs: Any) -> sampling.SamplingResult:
-        result = self._standard.should_sample(*args, **kwargs)
+    def should_sample(  # noqa: PLR0917 - the SDK's interface
+        self,
+        parent_context: Context | None,
+        trace_id: int,
+        name: str,
+        kind: SpanKind | None = None,
+        attributes: Attributes = None,
+        links: Sequence[trace.Link] | None = None,
+        trace_state: trace.TraceState | None = None,
+    ) -> sampling.SamplingResult:
+        result = self._standard.should_sample(parent_context, trace_id, name, kind, attributes, links, trace_state)
         if result.decision is sampling.Decision.DROP:
-            return sampling.SamplingResult(sampling.Decision.RECORD_ONLY, result.attributes, result.trace_state)
+            # With the attributes, which a sampler that drops a span leaves out of its result.
+            return sampling.SamplingResult(sampling.Decision.RECORD_ONLY, attributes, result.trace_state)
         return result
 
     def get_description(self) -> str:
@@ -78,7 +88,9 @@ class ParentsFirst(SpanProcessor):
         self._held = 0
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
-        span.set_attributes(context.fields())
+        # What is said of the span itself goes before what is bound: an activity's queue is not its workflow's.
+        said = span.attributes or {}
+        span.set_attributes({name: value for name, value in context.fields().items() if name not in said})
         if span.context is not None:
             with self._lock:
                 self._open[span.context.span_id] = []
@@ -217,7 +229,7 @@ def span(
     ) as current:
         try:
             yield current
-        except (Refusal, asyncio.CancelledError):
+        except (Refusal, WorkflowAlreadyStartedError, asyncio.CancelledError):
             raise  # An answer, or a wish: no fault.
         except BaseException as error:
             current.set_attribute(names.ERROR_TYPE, type(error).__qualname__)

@@ -27,8 +27,7 @@ def free_port() -> int:
 
 
 def free_health_offset() -> int:
-    """An offset at which the ports of all workers are free."""
-    # Anywhere: another run of the tests would take the ports of a service that is stopped for a while.
+    """An offset at which the ports of all workers are free; at random, so that another run does not take the same."""
     for offset in random.sample(range(1000, 24_000, 50), 400):
         try:
             for port in range(8101 + offset, 8111 + offset):
