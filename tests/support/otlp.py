@@ -60,8 +60,7 @@ class Point:
     """One data point of a metric: the value so far, of a histogram the number of recordings."""
 
     service: str
-    instance: str
-    """Host and process id."""
+    pid: int
     metric: str
     attributes: Attributes
     value: float
@@ -86,10 +85,10 @@ class Receiver:
     def trace(self, trace_id: str) -> list[Span]:
         return [span for span in self.spans() if span.trace_id == trace_id]
 
-    def points(self, service: str, metric: str) -> list[Point]:
-        """The metric's data points, of every export so far."""
+    def points(self, pid: int, metric: str) -> list[Point]:
+        """The data points of a process's metric, of every export so far."""
         with self._lock:
-            return [point for point in self._points if (point.service, point.metric) == (service, metric)]
+            return [point for point in self._points if (point.pid, point.metric) == (pid, metric)]
 
     def quiet_seconds(self) -> float:
         """How long no span has arrived."""
@@ -199,11 +198,11 @@ def _span(span: trace_pb2.Span, service: str, arrival: int, transport: Transport
 
 
 def _points(metric: Any, resource: Attributes) -> Iterator[Point]:
-    service, instance = resource["service.name"], resource["service.instance.id"]
+    service, pid = resource["service.name"], int(resource["service.instance.id"].rpartition(":")[2])
     kind = metric.WhichOneof("data")
     for point in getattr(metric, kind).data_points:
         value = point.count if kind.endswith("histogram") else getattr(point, point.WhichOneof("value"))
-        yield Point(service, instance, metric.name, _attributes(point.attributes), float(value))
+        yield Point(service, pid, metric.name, _attributes(point.attributes), float(value))
 
 
 def _attributes(pairs: Iterable[KeyValue]) -> dict[str, Any]:

@@ -14,52 +14,53 @@ from tests.support.eventually import eventually
 from tests.support.otlp import Receiver
 from tests.support.platform import RunningPlatform
 
-METRICS = {"api": "http.server.request.duration", "order": "orderflow.orders"}
-OF_A_STEP = "orderflow.step.duration"
 each_service = pytest.mark.parametrize("service", SERVICES, ids=lambda service: service.name)
 
 
 @dataclass(frozen=True)
 class Told:
-    """One completed order, and what each service's metrics were before it."""
+    """One completed order, and by service how many its metric had counted before it."""
 
     order_id: str
     trace_id: str
-    scraped: Mapping[str, float]
-    pushed: Mapping[str, float]
-    pids: Mapping[str, int]
+    before: Mapping[str, float]
 
 
 @pytest.fixture(scope="module")
-def told(platform: RunningPlatform, receiver: Receiver) -> Told:
-    scraped = {service.name: scrape(platform, service) for service in SERVICES}
-    pids = {service.name: platform.pid(service.name) for service in SERVICES}
-    pushed = {service.name: last_pushed(receiver, service, pids[service.name]) for service in SERVICES}
+def told(platform: RunningPlatform) -> Told:
+    before = {service.name: scraped(platform, service) for service in SERVICES}
     order = platform.end(platform.place())
     assert order["status"] == "completed"
-    return Told(order["order_id"], order["trace_id"], scraped, pushed, pids)
+    return Told(order["order_id"], order["trace_id"], before)
 
 
-def metric(service: Service) -> str:
-    """A metric of the service that counts orders, requests or attempts."""
-    return METRICS.get(service.name, OF_A_STEP)
+def metric(service: Service) -> tuple[str, dict[str, str]]:
+    """The service's metric that counts orders, and the attributes that a completed one has there."""
+    if service.step is not None:
+        return "orderflow.step.duration", {"activity": service.step.activity, "outcome": "done"}
+    if service.task_queue is not None:
+        return "orderflow.orders", {"outcome": "completed"}
+    return "http.server.request.duration", {"http.request.method": "POST", "http.route": "/orders"}
 
 
-def scrape(platform: RunningPlatform, service: Service) -> float:
-    """What a scraper reads of the service's metric, over all attributes."""
-    offset = int(platform.environment["ORDERFLOW_HEALTH_PORT_OFFSET"])
-    url = f"http://127.0.0.1:{service.port + offset}" if service.task_queue else platform.url
+def scraped(platform: RunningPlatform, service: Service) -> float:
+    """How many a scraper reads that the service has counted."""
+    port = service.port + int(platform.environment["ORDERFLOW_HEALTH_PORT_OFFSET"])
+    url = f"http://127.0.0.1:{port}" if service.task_queue else platform.url
     text = httpx.get(f"{url}/metrics", trust_env=False).raise_for_status().text
-    name = metric(service).replace(".", "_")
-    counted = (f"{name}_total", f"{name}_seconds_count")
-    families = text_string_to_metric_families(text)
-    return sum(sample.value for family in families for sample in family.samples if sample.name in counted)
+    name, attributes = metric(service)
+    counters = (f"{name}.total".replace(".", "_"), f"{name}.seconds.count".replace(".", "_"))
+    labels = {(attribute.replace(".", "_"), value) for attribute, value in attributes.items()}
+    samples = (sample for family in text_string_to_metric_families(text) for sample in family.samples)
+    return sum(s.value for s in samples if s.name in counters and labels <= set(s.labels.items()))
 
 
-def last_pushed(receiver: Receiver, service: Service, pid: int) -> float:
-    """What the process's metric was when it was last sent, over all attributes."""
-    points = [p for p in receiver.points(service.name, metric(service)) if p.instance.endswith(f":{pid}")]
-    return sum({str(sorted(point.attributes.items())): point.value for point in points}.values())
+def pushed(receiver: Receiver, service: Service, pid: int) -> float:
+    """How many the process has counted, by the last that it sent."""
+    name, attributes = metric(service)
+    sent = (point for point in receiver.points(pid, name) if point.service == service.name)
+    fitting = (point for point in sent if attributes.items() <= point.attributes.items())
+    return sum({str(sorted(point.attributes.items())): point.value for point in fitting}.values())
 
 
 @each_service
@@ -88,6 +89,7 @@ def test_log_line(told: Told, platform: RunningPlatform, service: Service) -> No
 @each_service
 def test_metric(told: Told, platform: RunningPlatform, receiver: Receiver, service: Service) -> None:
     """Each service counts the order, for a scraper and for a collector alike."""
-    eventually(lambda: scrape(platform, service), is_it=lambda count: count > told.scraped[service.name])
-    pid = told.pids[service.name]
-    eventually(lambda: last_pushed(receiver, service, pid), is_it=lambda count: count > told.pushed[service.name])
+    after = told.before[service.name] + 1
+    eventually(lambda: scraped(platform, service), is_it=lambda count: count == after)
+    pid = platform.pid(service.name)
+    eventually(lambda: pushed(receiver, service, pid), is_it=lambda count: count == after)
