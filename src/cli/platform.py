@@ -75,12 +75,14 @@ def environment(settings: PlatformSettings) -> dict[str, str]:
 
 def _service(service: Service, settings: PlatformSettings) -> Program:
     command = (str(_installed("orderflow")), *(("worker", service.name) if service.task_queue else (service.name,)))
+    # Its lines are in its log file; nobody reads its stdout.
+    changes = {"ORDERFLOW_LOG_FORMAT": "none"}
     if service.task_queue is None:
         port, setting = settings.api_port, "ORDERFLOW_API_PORT"
-        changes = {"ORDERFLOW_API_PORT": str(port)}
+        changes["ORDERFLOW_API_PORT"] = str(port)
     else:
         port, setting = service.port + settings.health_port_offset, "ORDERFLOW_HEALTH_PORT_OFFSET"
-        changes = {"ORDERFLOW_HEALTH_PORT": str(port)}
+        changes["ORDERFLOW_HEALTH_PORT"] = str(port)
     health_url = f"http://127.0.0.1:{port}/readyz"
     return Program(service.name, command, health_url, {port: setting}, service.task_queue, environment=changes)
 

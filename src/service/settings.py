@@ -20,8 +20,8 @@ class Settings(BaseSettings):
 
     data_dir: Path = Path(".orderflow")
     """Where all that a run writes is kept."""
-    log_format: Literal["json", "human"] = "json"
-    """Of the lines on stdout; those in `<data>/logs/` are always JSON."""
+    log_format: Literal["json", "human", "none"] = "json"
+    """Of the lines on stdout; those in `<data>/logs/` are always there, in JSON."""
 
 
 class WorkerSettings(Settings):

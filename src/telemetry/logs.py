@@ -27,7 +27,8 @@ from telemetry.redaction import NO_SECRETS, Secrets, message_of, redact, stack_t
 
 ECS_VERSION = "8.11.0"
 VERSION = version("orderflow")
-LogFormat = Literal["json", "human"]
+LogFormat = Literal["json", "human", "none"]
+"""Of what goes to stdout; the file is always JSON."""
 
 _MOST_WAITING = 20_000
 """Lines that may wait for the writer; more are dropped, and counted."""
@@ -69,14 +70,14 @@ class EcsFormatter(JsonFormatter):
         }
 
     def format(self, record: logging.LogRecord) -> str:
-        # Once for stdout and the file: it is the same line, so it has the same id in both.
-        made = vars(record)
-        if "telemetry_text" not in made:
-            made["telemetry_text"] = self.serialize_log_record(self.line(record))
-        return str(made["telemetry_text"])
+        # Once for stdout, the file, and the file's look whether it is full.
+        made: str | None = getattr(record, "telemetry_text", None)
+        if made is None:
+            made = record.telemetry_text = self.serialize_log_record(self.line(record))
+        return made
 
     def line(self, record: logging.LogRecord) -> dict[str, Any]:
-        """Made once: whoever writes it, stdout or file, it is the same event with the same id."""
+        """Made once as well: in whichever form it is written, it is the same event with the same id."""
         made: dict[str, Any] | None = getattr(record, "telemetry_line", None)
         if made is None:
             made = record.telemetry_line = self._make(record)
@@ -91,7 +92,7 @@ class EcsFormatter(JsonFormatter):
             "message": redact(_message(record), secrets),
             "ecs.version": ECS_VERSION,
             # Time-ordered (UUIDv7), and the document id by which a line that is shipped twice is stored once.
-            "event.id": getattr(record, "telemetry_id", None) or str(uuid_utils.uuid7()),
+            "event.id": str(uuid_utils.uuid7()),
             "log.logger": record.name,
             **self._service,
         }
@@ -154,7 +155,6 @@ class _Enqueue(logging.handlers.QueueHandler):
 
     def prepare(self, record: logging.LogRecord) -> logging.LogRecord:
         # Known here only: the writer is another thread.
-        record.telemetry_id = str(uuid_utils.uuid7())
         record.telemetry_span = trace.get_current_span().get_span_context()
         record.telemetry_fields = context.fields()
         record.telemetry_secrets = context.secrets()
@@ -219,16 +219,19 @@ def configure(
     # Told by our own activity interceptor, with what comes next.
     activity.logger.base_logger.addFilter(lambda record: not hasattr(record, "__temporal_error_identifier"))
 
-    to_stdout = _Stdout()
-    to_stdout.setFormatter(
-        HumanFormatter(service, color=sys.stdout.isatty()) if log_format == "human" else EcsFormatter(service)
-    )
     folder.mkdir(parents=True, exist_ok=True)
     to_file = _File(folder / f"{service}.jsonl", maxBytes=_FILE_BYTES, backupCount=_FILES_KEPT, encoding="utf-8")
     to_file.setFormatter(EcsFormatter(service))
+    handlers: list[logging.Handler] = [to_file]
+    if log_format != "none":
+        to_stdout = _Stdout()
+        to_stdout.setFormatter(
+            HumanFormatter(service, color=sys.stdout.isatty()) if log_format == "human" else EcsFormatter(service)
+        )
+        handlers.append(to_stdout)
 
     lines: queue.Queue[logging.LogRecord] = queue.Queue(_MOST_WAITING)
-    writer = _Writer(lines, to_stdout, to_file)
+    writer = _Writer(lines, *handlers)
     writer.start()
     atexit.register(writer.stop_within, 5.0)
     logging.basicConfig(level=level, handlers=[_Enqueue(lines)], force=True)

@@ -1,6 +1,5 @@
 """Metrics: one way for all, OpenTelemetry's. Scraped at `/metrics` of each process, and pushed where OTEL_* says so."""
 
-import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -33,7 +32,7 @@ EFFECTS_REPEATED = _meter.create_counter(
 LOG_LINES_DROPPED = _meter.create_counter(
     "orderflow.log.lines.dropped", "{line}", "Log lines that could not be written, or not as fast as they came."
 )
-SPANS_DROPPED = _meter.create_counter("orderflow.spans.dropped", "{span}", "Spans that were not kept for the exporter.")
+SPANS_DROPPED = _meter.create_counter("orderflow.spans.dropped", "{span}", "Spans that were lost, by reason.")
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200, 86_400)
 """Bounds of every histogram of seconds: from a database call to a worker that was away for a day."""
@@ -50,8 +49,6 @@ class Metrics:
     """The process's meter provider."""
 
     def __init__(self, resource: Resource) -> None:
-        # The SDK's own: how full its queues are, and what it dropped.
-        os.environ.setdefault("OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED", "true")
         self._registry = CollectorRegistry()
         self.provider = MeterProvider(
             metric_readers=self._readers(),

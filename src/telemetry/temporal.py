@@ -19,7 +19,7 @@ from datetime import datetime
 from typing import Any
 
 from opentelemetry import trace
-from opentelemetry.context import Context, attach
+from opentelemetry.context import Context, attach, get_current
 from opentelemetry.trace import SpanKind
 from temporalio import activity, client, worker, workflow
 from temporalio.api.common.v1 import Payload
@@ -66,8 +66,9 @@ class _Client(client.OutboundInterceptor):
     async def start_workflow(self, input: client.StartWorkflowInput) -> WorkflowHandle[Any, Any]:
         # What the workflow does hangs below the caller's span and not below this one: see `telemetry.http`.
         parent = traces.traceparent()
-        input.headers = {**input.headers, **_headers(parent)}
-        input.memo = {**(input.memo or {}), names.TRACE_MEMO: parent}
+        if parent:
+            input.headers = {**input.headers, **_headers(parent)}
+            input.memo = {**(input.memo or {}), names.TRACE_MEMO: parent}
         attributes = {names.WORKFLOW_TYPE: input.workflow, names.TASK_QUEUE: input.task_queue}
         with traces.span(f"{names.START_WORKFLOW}:{input.workflow}", SpanKind.CLIENT, attributes):
             return await super().start_workflow(input)
@@ -86,38 +87,23 @@ class _Client(client.OutboundInterceptor):
 class _Activity(worker.ActivityInboundInterceptor):
     async def execute_activity(self, input: worker.ExecuteActivityInput) -> Any:
         info = activity.info()
-        name, kind = info.activity_type, _KINDS.get(info.activity_type)
+        kind = _KINDS.get(info.activity_type)
         _bind_activity(info, input.args)
         # Never detached: the activity's task is its own, and what the SDK says of it afterwards belongs here too.
-        parent = traces.context_of(_traceparent(input.headers))
-        attach(parent)
-        scheduled_at, started_at = info.current_attempt_scheduled_time, info.started_time
+        attach(traces.context_of(_traceparent(input.headers)))
         kept = {traces.KEPT: True} if kind in ("undo", "notice") else {}
-        traces.past_span(
-            f"{names.WAIT_ACTIVITY}:{name}", parent, _nanos(scheduled_at), _nanos(started_at), attributes=kept
-        )
-        metrics.STEP_WAIT.record((started_at - scheduled_at).total_seconds(), {"activity": name})
+        _tell_wait(info, kept)
         if kind:
-            _tell(logging.INFO, f"{kind}-started", f"{name} started")
+            _tell(logging.INFO, f"{kind}-started", f"{info.activity_type} started")
         began = time.perf_counter()
-        with traces.span(f"{names.RUN_ACTIVITY}:{name}", SpanKind.CONSUMER, kept) as span:
+        with traces.span(f"{names.RUN_ACTIVITY}:{info.activity_type}", SpanKind.CONSUMER, kept) as span:
             try:
                 result = await super().execute_activity(input)
-                ending = _Ending("final" if kind == "undo" and result is not None else "done")
             except BaseException as error:
-                ending = _ending(info, kind, error)
+                _tell_attempt(info, kind, span, time.perf_counter() - began, _ending(info, kind, error))
                 raise
-            finally:
-                span.set_attributes({names.OUTCOME: ending.outcome, **ending.fields})
-                if ending.outcome in ("refused", "cancelled"):
-                    span.set_attribute(traces.KEPT, True)
-                metrics.STEP_DURATION.record(time.perf_counter() - began, {"activity": name, "outcome": ending.outcome})
-                if ending.outcome == "failed":
-                    metrics.RETRIES.add(1, {"activity": name})
-                elif kind == "undo":
-                    metrics.UNDOS.add(1, {"activity": name, "outcome": ending.outcome})
-                if kind:
-                    _tell(ending.level, f"{kind}-{ending.action or ending.outcome}", ending.told(name), ending.fields)
+            ending = _Ending("final" if kind == "undo" and result is not None else "done")
+            _tell_attempt(info, kind, span, time.perf_counter() - began, ending)
         return result
 
 
@@ -131,9 +117,43 @@ class _Ending:
     """What follows from it, where that is another word than the outcome."""
     why: str = ""
     fields: Mapping[str, str | int | float] = field(default_factory=dict)
+    error: BaseException | None = None
+    """Where its stack trace is worth telling."""
 
-    def told(self, activity_type: str) -> str:
-        return f"{activity_type} {self.action or self.outcome}{f': {self.why}' if self.why else ''}"
+
+def _tell_wait(info: activity.Info, attributes: Mapping[str, bool]) -> None:
+    """The time that the attempt was in the task queue."""
+    scheduled_at, started_at = info.current_attempt_scheduled_time, info.started_time
+    traces.past_span(
+        f"{names.WAIT_ACTIVITY}:{info.activity_type}",
+        get_current(),
+        _nanos(scheduled_at),
+        _nanos(started_at),
+        attributes=attributes,
+    )
+    metrics.STEP_WAIT.record((started_at - scheduled_at).total_seconds(), {"activity": info.activity_type})
+
+
+def _tell_attempt(info: activity.Info, kind: str | None, span: trace.Span, seconds: float, ending: _Ending) -> None:
+    span.set_attributes({names.OUTCOME: ending.outcome, **ending.fields})
+    if ending.outcome in ("refused", "cancelled"):
+        span.set_attribute(traces.KEPT, True)
+    of_activity = {"activity": info.activity_type}
+    metrics.STEP_DURATION.record(seconds, {**of_activity, "outcome": ending.outcome})
+    if ending.outcome == "failed":
+        metrics.RETRIES.add(1, of_activity)
+    elif kind == "undo":
+        metrics.UNDOS.add(1, {**of_activity, "outcome": ending.outcome})
+    if kind or ending.outcome == "failed":
+        what = ending.action or ending.outcome
+        why = f": {ending.why}" if ending.why else ""
+        _tell(
+            ending.level,
+            f"{kind or 'activity'}-{what}",
+            f"{info.activity_type} {what}{why}",
+            ending.fields,
+            ending.error,
+        )
 
 
 def _ending(info: activity.Info, kind: str | None, error: BaseException) -> _Ending:
@@ -155,6 +175,8 @@ def _ending(info: activity.Info, kind: str | None, error: BaseException) -> _End
             names.ERROR_TYPE: type(error).__qualname__,
             **({names.NEXT_TRY_SECONDS: next_try_seconds} if next_try_seconds is not None else {}),
         },
+        # Once: it is the same at each try, for as long as a neighbour is away.
+        error=error if info.attempt == 1 else None,
     )
 
 
@@ -291,8 +313,14 @@ def _order(workflow_id: str) -> dict[str, str]:
     return {names.ORDER_ID: order_id} if order_id else {}
 
 
-def _tell(level: int, action: str, message: str, fields: Mapping[str, str | int | float] | None = None) -> None:
-    _log.log(level, message, extra={names.EVENT_ACTION: action, **(fields or {})})
+def _tell(
+    level: int,
+    action: str,
+    message: str,
+    fields: Mapping[str, str | int | float] | None = None,
+    error: BaseException | None = None,
+) -> None:
+    _log.log(level, message, extra={names.EVENT_ACTION: action, **(fields or {})}, exc_info=error)
 
 
 def _headers(traceparent: str) -> dict[str, Payload]:

@@ -2,7 +2,8 @@
 
 import asyncio
 import threading
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 
@@ -10,7 +11,7 @@ from opentelemetry import trace
 from opentelemetry.context import Context, attach, detach
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import Event, ReadableSpan, Span, SpanProcessor, TracerProvider, sampling
-from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
@@ -28,13 +29,15 @@ KEPT = "orderflow.kept"
 """On a span: its trace is exported though the sampler left it out, because its order did not simply complete."""
 _MOST_HELD = 2_000
 """Spans held back in one process; more are dropped, and counted."""
+_MOST_WAITING = 8_192
+"""Spans that may wait to be sent; more are dropped, and counted."""
 _ANYONES = frozenset({"url.query", "http.request.method_original"})
 """Attributes whose values are a client's words; the query is URL-quoted besides."""
 _OURS = ("temporal.", "order.", "orderflow.")
 """Attributes whose values are made by ourselves, and never anyone's data."""
 
 
-def provider(resource: Resource, exporter: SpanExporter, *, delay_millis: float) -> TracerProvider:
+def provider(resource: Resource, outbox: "Outbox", delay_millis: float) -> TracerProvider:
     """`delay_millis` is how long ended spans may wait for company before they are sent."""
     made = TracerProvider(
         sampler=_RecordAll(sampling._get_from_env_or_default()),
@@ -43,9 +46,58 @@ def provider(resource: Resource, exporter: SpanExporter, *, delay_millis: float)
         id_generator=_Ids(),
     )
     made.add_span_processor(
-        ParentsFirst(BatchSpanProcessor(exporter, schedule_delay_millis=delay_millis, max_queue_size=8192))
+        ParentsFirst(
+            BatchSpanProcessor(outbox, schedule_delay_millis=delay_millis, max_queue_size=_MOST_WAITING), outbox.admit
+        )
     )
     return made
+
+
+class Outbox(SpanExporter):
+    """What waits to be sent: bounded, counted, and not in a hurry.
+
+    A span waits for a moment, so that the processes in which its parent ended send first and on arrival it is there.
+    """
+
+    def __init__(self, exporter: SpanExporter, least_age_seconds: float) -> None:
+        self._exporter = exporter
+        self._least_age_seconds = least_age_seconds
+        self._ending = threading.Event()
+        self._lock = threading.Lock()
+        self._waiting = 0
+
+    def admit(self) -> bool:
+        """Whether there is room for one span more, which is then taken."""
+        with self._lock:
+            if self._waiting >= _MOST_WAITING:
+                return False
+            self._waiting += 1
+            return True
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        newest_seconds = max(span.end_time or 0 for span in spans) / 1e9
+        # Never longer than that, whatever the clocks of others say.
+        wait_seconds = min(newest_seconds + self._least_age_seconds - time.time(), self._least_age_seconds)
+        self._ending.wait(max(0.0, wait_seconds))
+        result = SpanExportResult.FAILURE
+        try:
+            result = self._exporter.export(spans)
+        finally:
+            with self._lock:
+                self._waiting -= len(spans)
+            if result is not SpanExportResult.SUCCESS:
+                metrics.SPANS_DROPPED.add(len(spans), {"reason": "not sent"})
+        return result
+
+    def hurry(self) -> None:
+        """From here on nothing waits: the process is about to end."""
+        self._ending.set()
+
+    def shutdown(self) -> None:
+        self._exporter.shutdown()
+
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        return self._exporter.force_flush(timeout_millis)
 
 
 class _RecordAll(sampling.Sampler):
@@ -81,8 +133,9 @@ class ParentsFirst(SpanProcessor):
     which takes both. What leaves bears the bound fields, and no personal data.
     """
 
-    def __init__(self, next: SpanProcessor) -> None:
+    def __init__(self, next: SpanProcessor, admit: Callable[[], bool]) -> None:
         self._next = next
+        self._admit = admit
         self._lock = threading.Lock()
         self._open: dict[int, list[ReadableSpan]] = {}
         self._held = 0
@@ -109,11 +162,14 @@ class ParentsFirst(SpanProcessor):
                     self._held += 1
                 else:
                     self._held -= len(ready) - 1
-                    metrics.SPANS_DROPPED.add(len(ready))
+                    metrics.SPANS_DROPPED.add(len(ready), {"reason": "parent under way"})
                 return
             self._held -= len(ready) - 1
         for one in _exported(ready):
-            self._next.on_end(one)
+            if self._admit():
+                self._next.on_end(one)
+            else:
+                metrics.SPANS_DROPPED.add(1, {"reason": "too many wait"})
 
     def shutdown(self) -> None:
         self._next.shutdown()

@@ -286,7 +286,7 @@ def test_an_exception_without_a_text_is_told() -> None:
 def test_a_span_tells_no_more_than_a_line() -> None:
     """Whatever a library puts on a span leaves redacted: attributes, lists, events and the status. Our ids stay."""
     exporter = InMemorySpanExporter()
-    provider = traces.provider(Resource.create(), exporter, delay_millis=10)
+    provider = traces.provider(Resource.create(), traces.Outbox(exporter, 0), 10)
     with order_at_hand() as order, provider.get_tracer("library").start_as_current_span("call") as span:
         span.set_attributes(
             {
