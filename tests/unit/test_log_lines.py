@@ -255,10 +255,10 @@ except ZeroDivisionError:
     first, second, *trace = ended.stdout.splitlines()
     assert first[2] == first[5] == ":"
     assert first.split()[1:] == [
-        *("test", "WARNING", "paid", "by", "[redacted]", "type=Fault", "attempt=3", "order=0193"),
+        *("test", "WARN", "paid", "by", "[redacted]", "error=Fault", "attempt=3", "order=0193"),
     ]
     assert second.split()[1:4] == ["test", "ERROR", "defect"]
-    assert trace[0] == "Traceback (most recent call last):"
+    assert trace[0].strip() == "Traceback (most recent call last):"
     assert "\x1b" not in ended.stdout  # No terminal, no colour.
     assert all(json.loads(line)["order.id"] == "0193" for line in (tmp_path / "test.jsonl").read_text().splitlines())
 
