@@ -39,7 +39,7 @@ from contracts.search import CUSTOMER_ID, ORDER_STATUS
 from telemetry import context
 from telemetry.http import about, link_to, order_root
 from telemetry.names import EVENT_ACTION, ORDER_ID, TRACE_MEMO, WORKFLOW_ID
-from telemetry.traces import linked_to, trace_id, traceparent
+from telemetry.spans import linked_to, trace_id, traceparent
 
 # Name-based (RFC 9562, version 5) within a namespace of our own: one key, one order, on every API process.
 _KEYED_ORDERS = uuid.UUID("6f0d4a52-3a1e-5d0f-9a77-0c1b8f3c2e11")

@@ -13,7 +13,7 @@ from contracts.orders import ENDS, OrderProgress, Reason, Status, StepState, ord
 from contracts.registry import STEPS
 from contracts.search import CUSTOMER_ID, ORDER_STATUS
 from telemetry.names import TRACE_MEMO
-from telemetry.traces import trace_id
+from telemetry.spans import trace_id
 
 
 def current(progress: OrderProgress, trace_id: str | None) -> OrderView:

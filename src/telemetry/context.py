@@ -6,7 +6,8 @@ Bindings are context variables, so they end with the task (a request, an activit
 from collections.abc import Iterable, Mapping
 from contextvars import ContextVar
 
-from contracts.orders import Order
+from contracts.orders import Order, order_id_of
+from telemetry import names
 from telemetry.redaction import NO_SECRETS, Secrets
 
 _fields: ContextVar[Mapping[str, str | int]] = ContextVar("telemetry_fields", default={})  # noqa: B039 - never changed
@@ -40,6 +41,12 @@ def keep_order_secret(order: Order) -> None:
             address.postal_code,
         ]
     )
+
+
+def order_fields(workflow_id: str) -> dict[str, str]:
+    """The order that a workflow is, as a field; none for another workflow."""
+    order_id = order_id_of(workflow_id)
+    return {names.ORDER_ID: order_id} if order_id else {}
 
 
 def secrets() -> Secrets:

@@ -1,4 +1,4 @@
-"""HTTP requests in traces. FastAPI makes a request's own span and metrics; here is what it can't know.
+"""HTTP requests in spans. FastAPI makes a request's own span and metrics; here is what it can't know.
 
 A request that starts an order has a root span above its own, which ends as soon as the order is accepted. The order's
 spans hang below that root: the request itself may go on for a minute, waiting for the order's end, and would be a
@@ -16,7 +16,7 @@ from opentelemetry.context import attach, detach
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from telemetry import names, traces
+from telemetry import names, spans
 
 _root: ContextVar[trace.Span] = ContextVar("telemetry_request_root", default=trace.INVALID_SPAN)
 
@@ -47,17 +47,17 @@ class RequestRoots:
         scope = {**scope, "headers": headers}
 
         async def answer(message: Message) -> None:
-            if message["type"] == "http.response.start" and (current := traces.traceparent()):
+            if message["type"] == "http.response.start" and (current := spans.traceparent()):
                 MutableHeaders(scope=message)["traceresponse"] = current
             await send(message)
 
         if not self._starts_order(scope):
             await self._app(scope, receive, answer)
             return
-        parent = traces.context_of(Headers(scope=scope).get("traceparent"))
-        root = traces.tracer.start_span(names.ORDER, parent)
+        parent = spans.context_of(Headers(scope=scope).get("traceparent"))
+        root = spans.tracer.start_span(names.ORDER, parent)
         _root.set(root)
-        below = traces.traceparent(trace.set_span_in_context(root, parent))
+        below = spans.traceparent(trace.set_span_in_context(root, parent))
         if below:
             MutableHeaders(scope=scope)["traceparent"] = below
         try:
@@ -92,6 +92,6 @@ def about(fields: dict[str, str]) -> None:
 
 def link_to(traceparent: str | None) -> None:
     """The request is about an order that another one has placed."""
-    placed = trace.get_current_span(traces.context_of(traceparent)).get_span_context()
+    placed = trace.get_current_span(spans.context_of(traceparent)).get_span_context()
     if placed.is_valid:
         trace.get_current_span().add_link(placed)

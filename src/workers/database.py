@@ -15,7 +15,7 @@ from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from service.settings import SettingError
-from telemetry.traces import call_span
+from telemetry.spans import call_span
 
 T = TypeVar("T")
 

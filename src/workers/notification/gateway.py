@@ -11,7 +11,7 @@ from pydantic import Field, SecretStr
 
 from contracts.errors import Refusal
 from service.settings import Settings
-from telemetry.traces import call_span
+from telemetry.spans import call_span
 
 
 class MailSettings(Settings):
