@@ -17,7 +17,9 @@ _CONTROL_IN_TRACE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 def human(line: Mapping[str, Any], *, color: bool, order: bool = True) -> str:
     """`line` is an ECS object; fields that it lacks are left out. `order` tells whose line it is."""
-    level, trace = str(line.get("log.level", "")), str(line.get("error.stack_trace", ""))
+    level = str(line.get("log.level", ""))
+    # Of a fault that is tried again, the file has it.
+    trace = str(line.get("error.stack_trace", "")) if level in ("error", "critical") else ""
     untold = {
         # The trace's last line has it, with its message.
         *([names.ERROR_TYPE] if trace else []),

@@ -36,10 +36,17 @@ def test_what_is_worth_a_glance() -> None:
     )
 
 
+def test_a_fault_that_is_tried_again_is_one_line() -> None:
+    """Of a warning the stack trace stays in the file."""
+    line = LINE | {"error.stack_trace": "Traceback …", "error.type": "OSError", "log.level": "warning"}
+    assert "error=OSError" in human(line, color=False)
+    assert "Traceback" not in human(line, color=False)
+
+
 def test_a_stack_trace_is_indented_below_its_line() -> None:
     """A stack trace follows its line, set in, and what its last line says is not said twice."""
     trace = 'Traceback (most recent call last):\n  File "x.py", line 1, in x\nKeyError: 7'
-    line = LINE | {"error.stack_trace": trace, "error.type": "KeyError", "error.message": "7"}
+    line = LINE | {"error.stack_trace": trace, "error.type": "KeyError", "error.message": "7", "log.level": "error"}
     first, *rest = human(line, color=False).splitlines()
     assert "KeyError" not in first
     assert rest == [f"  {row}" for row in trace.splitlines()]
