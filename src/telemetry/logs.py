@@ -23,6 +23,7 @@ from temporalio import activity, workflow
 from contracts.orders import order_id_of
 from telemetry import context, metrics, names
 from telemetry.human import human
+from telemetry.once import Once
 from telemetry.redaction import NO_SECRETS, Secrets, message_of, redact, stack_trace
 
 ECS_VERSION = "8.11.0"
@@ -148,6 +149,18 @@ def _extras(record: logging.LogRecord) -> Iterator[tuple[str, Any]]:
                 yield names.ORDER_ID, order_id
 
 
+class _OncePerRun(logging.Filter):
+    """A workflow's lines are its events, each of which comes once a run: see `telemetry.once`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._told = Once()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        run = getattr(record, "temporal_workflow", {}).get("run_id")
+        return run is None or self._told.is_new((run, record.levelno, _message(record)))
+
+
 class _Enqueue(logging.handlers.QueueHandler):
     """Notes who speaks, and hands the record to the writer: a thread of this process, so nothing has to be pickled."""
 
@@ -216,6 +229,7 @@ def configure(
     # The fields travel as fields; the SDK need not repeat them in the text.
     workflow.logger.workflow_info_on_message = False
     activity.logger.activity_info_on_message = False
+    workflow.logger.base_logger.addFilter(_OncePerRun())
     # Told by our own activity interceptor, with what comes next.
     activity.logger.base_logger.addFilter(lambda record: not hasattr(record, "__temporal_error_identifier"))
 

@@ -16,6 +16,9 @@ from contracts.orders import OrderInput, OrderProgress, Status
 from telemetry import context, metrics, names, spans
 from telemetry.activities import KIND_OF, STEP_OF
 from telemetry.headers import headers, traceparent_in
+from telemetry.once import Once
+
+_told = Once()
 
 
 class WorkflowTracing(worker.WorkflowInboundInterceptor):
@@ -45,7 +48,9 @@ class WorkflowTracing(worker.WorkflowInboundInterceptor):
         result = await super().execute_workflow(input)
         # Not reached when the worker drops the workflow from its cache, and not when it fails by a defect.
         if isinstance(result, OrderProgress) and not workflow.unsafe.is_replaying():
-            self._tell_end(info, result)
+            end_id = _derived_id(info.run_id, -1)
+            if _told.is_new(end_id):
+                self._tell_end(info, result, end_id)
         return result
 
     def schedule(self, activity_type: str, task_queue: str) -> str:
@@ -57,7 +62,7 @@ class WorkflowTracing(worker.WorkflowInboundInterceptor):
         step = {names.STEP: STEP_OF[activity_type]} if activity_type in STEP_OF else {}
         attributes = {names.ACTIVITY_TYPE: activity_type, names.TASK_QUEUE: task_queue, **step}
         self._scheduled.append((f"{names.START_ACTIVITY}:{activity_type}", span_id, workflow.time_ns(), attributes))
-        if not workflow.unsafe.is_replaying():
+        if not workflow.unsafe.is_replaying() and _told.is_new(span_id):
             self._emit_scheduled(-1)
         flags = f"{int(parent.trace_flags):02x}"
         return f"00-{trace.format_trace_id(parent.trace_id)}-{trace.format_span_id(span_id)}-{flags}"
@@ -77,7 +82,7 @@ class WorkflowTracing(worker.WorkflowInboundInterceptor):
     def _undid(self) -> bool:
         return any(KIND_OF.get(attributes[names.ACTIVITY_TYPE]) == "undo" for *_, attributes in self._scheduled)
 
-    def _tell_end(self, info: workflow.Info, progress: OrderProgress) -> None:
+    def _tell_end(self, info: workflow.Info, progress: OrderProgress, span_id: int) -> None:
         parent = spans.context_of(self.traceparent)
         started_nanos, ended_nanos = spans.nanos(info.start_time), workflow.time_ns()
         reason = {names.REASON: progress.reason.code} if progress.reason else {}
@@ -101,7 +106,7 @@ class WorkflowTracing(worker.WorkflowInboundInterceptor):
             parent,
             started_nanos,
             ended_nanos,
-            span_id=_derived_id(info.run_id, -1),
+            span_id=span_id,
             attributes={names.OUTCOME: progress.status, **reason, **({spans.KEPT: True} if kept else {})},
         )
         metrics.ORDERS.add(1, {"outcome": progress.status})
