@@ -1,0 +1,1 @@
+"""The queue monitor: asks the Temporal server, judges, publishes and notifies."""

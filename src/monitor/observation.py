@@ -1,0 +1,21 @@
+"""What one look at one task queue saw. Plain data."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """Ages and rates as the server has them; seconds, and tasks a second."""
+
+    backlog: int
+    """Tasks that wait, over all types of the queue. Approximate."""
+    oldest_seconds: float
+    """How long the oldest of them has waited; 0 when none waits."""
+    heartbeat_ages_seconds: tuple[float, ...] = ()
+    """Of each worker that the server lists for this queue and that is not shutting down: its newest heartbeat's age."""
+    added_per_second: float = 0.0
+    dispatched_per_second: float = 0.0
+
+    def live_workers(self, fresh_seconds: float) -> int:
+        """Workers whose heartbeat is fresh. The list of pollers is not asked: it keeps a dead one for five minutes."""
+        return sum(age <= fresh_seconds for age in self.heartbeat_ages_seconds)
