@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from contracts.registry import SERVICES, Service
+from contracts.registry import BY_NAME, SERVICES, Service
 from contracts.search import CUSTOMER_ID, ORDER_STATUS
 from service.settings import SettingError, Settings
 
@@ -77,9 +77,10 @@ def _service(service: Service, settings: PlatformSettings) -> Program:
     command = (str(_installed("orderflow")), *(("worker", service.name) if service.task_queue else (service.name,)))
     # Its lines are in its log file; nobody reads its stdout.
     changes = {"ORDERFLOW_LOG_FORMAT": "none"}
-    if service.task_queue is None:
+    if service.name == "api":
         port, setting = settings.api_port, "ORDERFLOW_API_PORT"
-        changes["ORDERFLOW_API_PORT"] = str(port)
+        monitor_port = BY_NAME["monitor"].port + settings.health_port_offset
+        changes |= {"ORDERFLOW_API_PORT": str(port), "ORDERFLOW_MONITOR_URL": f"http://127.0.0.1:{monitor_port}"}
     else:
         port, setting = service.port + settings.health_port_offset, "ORDERFLOW_HEALTH_PORT_OFFSET"
         changes["ORDERFLOW_HEALTH_PORT"] = str(port)

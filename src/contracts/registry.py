@@ -28,9 +28,9 @@ class Thresholds:
     """How long a queue may be unwell before it counts as such, in seconds."""
 
     absent_seconds: float = 15.0
-    """No live worker, nothing waits."""
-    orphaned_seconds: float = 5.0
-    """No live worker, tasks wait."""
+    """Nothing waits: since the last sign of life of any worker."""
+    orphaned_seconds: float = 8.0
+    """Tasks wait: since the last sign of life of any worker."""
     stalled_seconds: float = 60.0
     """Workers live, and yet the oldest task has waited this long."""
 
@@ -40,7 +40,7 @@ class Service:
     """One kind of process of the platform.
 
     `name` is also the CLI's word for it. `task_queue` is None for what polls no queue. `port` is where it answers
-    HTTP: the API's own, or a worker's health endpoint.
+    HTTP: the API's own, or another service's health endpoint.
     """
 
     name: str
@@ -64,6 +64,7 @@ SERVICES: tuple[Service, ...] = (
     _step("inventory", 8103, status="reserving", activity="reserve_items", undo="release_items"),
     _step("shipping", 8104, status="shipping", activity="ship_order", undo="recall_parcel", point_of_no_return=True),
     _step("notification", 8105, status="confirming", activity="confirm_order", undo=None),
+    Service("monitor", 8106),
 )
 
 BY_NAME: dict[str, Service] = {service.name: service for service in SERVICES}

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from monitor.judge import QueueState
+from contracts.queues import QueueState
 
 TOLD = frozenset({QueueState.ABSENT, QueueState.ORPHANED, QueueState.STALLED})
 """The states that people are told of. Unknown is told once for the server, not once a queue."""

@@ -1,32 +1,31 @@
-"""From what was seen of a task queue over time to its state. Pure."""
+"""From what was seen of a task queue over time to its state. Pure.
+
+Heartbeats come every 5 s. A worker is taken for dead sooner while tasks wait that it would have taken, were it alive.
+"""
 
 from dataclasses import dataclass, replace
-from enum import StrEnum
 
+from contracts.queues import QueueState
 from contracts.registry import Thresholds
 from monitor.observation import Observation
 
 FRESH_SECONDS = 12.0
-"""A worker counts as live while its heartbeat is younger: two missed ones (of 5 s) and some slack."""
+"""A worker counts as live while its heartbeat is younger: two missed ones and some slack."""
+OVERDUE_SECONDS = 7.5
+"""The same while tasks wait and it had said that it could take more: one missed heartbeat and some slack."""
+_NOTICED_SECONDS = 3.0
+"""A task that waits for less says nothing: a live worker may be about to take it."""
+GRACE_SECONDS = 20.0
+"""After a time in which nothing was known (a start, a server that was down) workers get this long to be heard of."""
+_SHORT_GAP_SECONDS = 10.0
+"""A server that did not answer for less than this has lost nothing, and nor have its workers."""
 _LOOKS_TO_CHANGE = 2
 """How many looks in a row must agree before a state is left for another: one odd answer changes nothing."""
 
 
-class QueueState(StrEnum):
-    OK = "ok"
-    ABSENT = "absent"
-    """No live worker; nothing waits yet."""
-    ORPHANED = "orphaned"
-    """No live worker, and tasks wait."""
-    STALLED = "stalled"
-    """Workers live, and yet tasks wait too long."""
-    UNKNOWN = "unknown"
-    """The server can't be asked. Never taken for ok."""
-
-
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`since_seconds` is when the state began, on the clock of the looks."""
+    """Moments are seconds on the clock of the looks; `since_seconds` is when the state began."""
 
     state: QueueState
     since_seconds: float
@@ -34,6 +33,16 @@ class Verdict:
     """Another state that the newest looks speak for."""
     candidate_since_seconds: float = 0.0
     candidate_looks: int = 0
+    answered_seconds: float | None = None
+    """When the server last answered."""
+    known_since_seconds: float = 0.0
+    """Since when it has answered, short gaps apart."""
+    served_since_seconds: float | None = None
+    """Since when workers have been live; None while none is."""
+    heard_seconds: float | None = None
+    """While workers are live: the newest sign of life."""
+    lost_seconds: float | None = None
+    """When the last worker was last heard of; None while one is live."""
 
 
 def first(at_seconds: float) -> Verdict:
@@ -43,35 +52,75 @@ def first(at_seconds: float) -> Verdict:
 
 def judge(before: Verdict, seen: Observation | None, at_seconds: float, thresholds: Thresholds) -> Verdict:
     """The verdict after one look more; `seen` is None when the server gave no answer."""
-    condition = _condition(seen, thresholds)
-    if condition is before.state:
-        return replace(before, candidate=None, candidate_looks=0)
-    if condition is QueueState.UNKNOWN:
-        return Verdict(condition, at_seconds)
+    if seen is None:
+        since = before.since_seconds if before.state is QueueState.UNKNOWN else at_seconds
+        return replace(before, state=QueueState.UNKNOWN, since_seconds=since, candidate=None, candidate_looks=0)
+    noted = _noted(_remembering(before, at_seconds), seen, at_seconds)
+    condition = _condition(noted, seen, at_seconds, thresholds)
+    if condition is None or condition is before.state:
+        return replace(noted, candidate=None, candidate_looks=0)
     same = condition is before.candidate
     since = before.candidate_since_seconds if same else at_seconds
     looks = before.candidate_looks + 1 if same else 1
-    if looks >= _LOOKS_TO_CHANGE and at_seconds - since >= _dwell_seconds(condition, thresholds):
-        return Verdict(condition, since)
-    return replace(before, candidate=condition, candidate_since_seconds=since, candidate_looks=looks)
+    if looks >= _LOOKS_TO_CHANGE:
+        began = since if condition is QueueState.OK else _began(condition, noted, seen, at_seconds)
+        return replace(noted, state=condition, since_seconds=began, candidate=None, candidate_looks=0)
+    return replace(noted, candidate=condition, candidate_since_seconds=since, candidate_looks=looks)
 
 
-def _condition(seen: Observation | None, thresholds: Thresholds) -> QueueState:
-    """What one look by itself speaks for."""
-    if seen is None:
-        return QueueState.UNKNOWN
-    if seen.live_workers(FRESH_SECONDS):
-        stalled = seen.backlog > 0 and seen.oldest_seconds > thresholds.stalled_seconds
-        return QueueState.STALLED if stalled else QueueState.OK
-    return QueueState.ORPHANED if seen.backlog > 0 else QueueState.ABSENT
+def _remembering(before: Verdict, at_seconds: float) -> Verdict:
+    """What was known before still holds, unless the server was away for long."""
+    answered = before.answered_seconds
+    if answered is None or at_seconds - answered > _SHORT_GAP_SECONDS:
+        before = replace(
+            before, known_since_seconds=at_seconds, served_since_seconds=None, heard_seconds=None, lost_seconds=None
+        )
+    return replace(before, answered_seconds=at_seconds)
 
 
-def _dwell_seconds(condition: QueueState, thresholds: Thresholds) -> float:
-    """How long looks must have spoken for a state. A heartbeat's age has waited already, and so has a stalled task."""
-    match condition:
-        case QueueState.ABSENT:
-            return max(0.0, thresholds.absent_seconds - FRESH_SECONDS)
-        case QueueState.ORPHANED:
-            return max(0.0, thresholds.orphaned_seconds)
-        case _:
-            return 0.0
+def _noted(before: Verdict, seen: Observation, at_seconds: float) -> Verdict:
+    """`before`, with what this look says of the workers."""
+    heard = at_seconds - seen.silence_seconds if seen.silence_seconds is not None else None
+    if _is_served(seen):
+        since = before.served_since_seconds if before.served_since_seconds is not None else at_seconds
+        return replace(before, served_since_seconds=since, heard_seconds=heard, lost_seconds=None)
+    lost = before.lost_seconds
+    if lost is None:
+        fell_silent = heard is not None and (before.heard_seconds is None or heard >= before.heard_seconds - 1)
+        # One that stopped by itself is listed no more: it was there until now, whatever others are still listed.
+        lost = heard if fell_silent else at_seconds
+    return replace(before, served_since_seconds=None, heard_seconds=None, lost_seconds=lost)
+
+
+def _is_served(seen: Observation) -> bool:
+    fresh_seconds = OVERDUE_SECONDS if _waits(seen) and seen.has_free_slots else FRESH_SECONDS
+    return seen.live_workers(fresh_seconds) > 0
+
+
+def _waits(seen: Observation) -> bool:
+    return seen.backlog > 0 and seen.oldest_seconds >= _NOTICED_SECONDS
+
+
+def _condition(noted: Verdict, seen: Observation, at_seconds: float, thresholds: Thresholds) -> QueueState | None:
+    """What this look speaks for; None when it is too early to say."""
+    if noted.served_since_seconds is not None:
+        # After an outage old tasks are no news: what counts is how long they have waited although workers live.
+        waited = min(seen.oldest_seconds, at_seconds - noted.served_since_seconds) if seen.backlog > 0 else 0.0
+        # Left at half of what it takes to enter, so that a queue at the border does not flap.
+        bound = thresholds.stalled_seconds / (2 if noted.state is QueueState.STALLED else 1)
+        return QueueState.STALLED if waited > bound else QueueState.OK
+    assert noted.lost_seconds is not None
+    orphaned = _waits(seen)
+    wanted = thresholds.orphaned_seconds if orphaned else thresholds.absent_seconds
+    if at_seconds - noted.lost_seconds < wanted or at_seconds - noted.known_since_seconds < GRACE_SECONDS:
+        return None
+    return QueueState.ORPHANED if orphaned else QueueState.ABSENT
+
+
+def _began(condition: QueueState, noted: Verdict, seen: Observation, at_seconds: float) -> float:
+    """When an unwell state began: with the last sign of life, or with the oldest task that waits."""
+    waits_since = at_seconds - seen.oldest_seconds
+    if condition is QueueState.STALLED:
+        return waits_since
+    assert noted.lost_seconds is not None
+    return max(noted.lost_seconds, waits_since) if condition is QueueState.ORPHANED else noted.lost_seconds

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from opentelemetry.metrics import CallbackOptions, get_meter
 from opentelemetry.metrics import Observation as Point
 
-from monitor.judge import FRESH_SECONDS, QueueState, Verdict
+from contracts.queues import QueueState
+from monitor.judge import FRESH_SECONDS, Verdict
 from monitor.observation import Observation
 
 Callback = Callable[[CallbackOptions], Iterable[Point]]

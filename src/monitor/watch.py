@@ -3,10 +3,10 @@
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime, timedelta
+from collections.abc import AsyncIterator, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
 
-from google.protobuf.timestamp_pb2 import Timestamp
 from temporalio.api.enums.v1 import TaskQueueType, WorkerStatus
 from temporalio.api.taskqueue.v1 import TaskQueue, TaskQueueStats
 from temporalio.api.worker.v1 import WorkerHeartbeat
@@ -15,89 +15,105 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 
 from contracts.registry import Service
+from monitor.heartbeats import Heartbeats
 from monitor.observation import Observation
 
 _ANSWER_SECONDS = 3.0
 _PAGE = 1_000
+_AT_ONCE = 20
+"""Calls under way at the same time, so that a long registry does not flood the server."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Worker:
+    age_seconds: float
+    has_free_slots: bool
 
 
 class Watch:
-    """Remembers when each worker's heartbeat last changed, so that a clock that is wrong elsewhere does not matter."""
+    """Looks, and keeps from look to look what tells how old heartbeats are."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
-        self._beats: dict[str, tuple[Timestamp, float]] = {}
+        self._heartbeats = Heartbeats()
+        # Our clock, but one that is never set: by it heartbeats age.
+        self._started_seconds = time.time() - time.monotonic()
+        self._turns = asyncio.Semaphore(_AT_ONCE)
+        self.calls = 0
+        """To the server, so far."""
 
     async def look(self, services: Iterable[Service]) -> dict[str, Observation | None]:
         """One observation a service that has a queue, by the service's name; None where the server gave no answer.
 
-        At most two calls a queue, and one for all workers.
+        One call a queue, two where it has workflows as well, and one for all workers.
         """
+        watched = list(services)
         try:
-            ages = await self._heartbeat_ages()
-        except (RPCError, TimeoutError):
-            return {service.name: None for service in services}
-        return {service.name: await self._queue(service, ages) for service in services}
+            workers = await self._workers()
+        except (RPCError, RuntimeError, TimeoutError):  # A lazy client's first connection fails as RuntimeError.
+            return {service.name: None for service in watched}
+        found = await asyncio.gather(*(self._queue(service, workers) for service in watched))
+        return {service.name: seen for service, seen in zip(watched, found, strict=True)}
 
-    async def _queue(self, service: Service, ages: Mapping[str, tuple[float, ...]]) -> Observation | None:
+    async def _queue(self, service: Service, workers: Mapping[str, list[_Worker]]) -> Observation | None:
         assert service.task_queue is not None
+        serving = workers.get(service.task_queue, [])
         try:
-            stats = await asyncio.gather(*(self._stats(service.task_queue, kind) for kind in _kinds(service)))
+            stats = [await self._stats(service.task_queue, kind) for kind in _kinds(service)]
         except (RPCError, TimeoutError):
             return None
         return Observation(
             backlog=sum(one.approximate_backlog_count for one in stats),
             oldest_seconds=max(_oldest_seconds(one) for one in stats),
-            heartbeat_ages_seconds=ages.get(service.task_queue, ()),
+            heartbeat_ages_seconds=tuple(sorted(worker.age_seconds for worker in serving)),
+            has_free_slots=any(worker.has_free_slots for worker in serving),
             added_per_second=sum(one.tasks_add_rate for one in stats),
             dispatched_per_second=sum(one.tasks_dispatch_rate for one in stats),
         )
 
     async def _stats(self, task_queue: str, kind: TaskQueueType.ValueType) -> TaskQueueStats:
-        described = await self._client.workflow_service.describe_task_queue(
-            DescribeTaskQueueRequest(
-                namespace=self._client.namespace,
-                task_queue=TaskQueue(name=task_queue),
-                task_queue_type=kind,
-                report_stats=True,
-            ),
-            timeout=timedelta(seconds=_ANSWER_SECONDS),
-        )
+        async with self._turns:
+            self.calls += 1
+            described = await self._client.workflow_service.describe_task_queue(
+                DescribeTaskQueueRequest(
+                    namespace=self._client.namespace,
+                    task_queue=TaskQueue(name=task_queue),
+                    task_queue_type=kind,
+                    report_stats=True,
+                ),
+                timeout=timedelta(seconds=_ANSWER_SECONDS),
+            )
         return described.stats
 
-    async def _heartbeat_ages(self) -> dict[str, tuple[float, ...]]:
-        """Of the workers that are not shutting down, by task queue."""
-        found: dict[str, list[float]] = defaultdict(list)
-        listed: set[str] = set()
+    async def _workers(self) -> dict[str, list[_Worker]]:
+        """Those that are not shutting down, by task queue."""
+        listed = {beat.worker_instance_key: beat async for beat in self._listed()}
+        self._heartbeats = self._heartbeats.after(listed, self._started_seconds + time.monotonic())
+        found: dict[str, list[_Worker]] = defaultdict(list)
+        for key, beat in listed.items():
+            if beat.status != WorkerStatus.WORKER_STATUS_SHUTTING_DOWN:
+                found[beat.task_queue].append(_Worker(self._heartbeats.age_seconds(key), _has_free_slots(beat)))
+        return found
+
+    async def _listed(self) -> AsyncIterator[WorkerHeartbeat]:
+        """The newest heartbeat of each worker that the server has not forgotten."""
         token = b""
         while True:
+            self.calls += 1
             page = await self._client.workflow_service.list_workers(
                 ListWorkersRequest(namespace=self._client.namespace, page_size=_PAGE, next_page_token=token),
                 timeout=timedelta(seconds=_ANSWER_SECONDS),
             )
             for worker in page.workers_info:
-                beat = worker.worker_heartbeat
-                listed.add(beat.worker_instance_key)
-                age_seconds = self._age_seconds(beat)
-                if beat.status != WorkerStatus.WORKER_STATUS_SHUTTING_DOWN:
-                    found[beat.task_queue].append(age_seconds)
+                yield worker.worker_heartbeat
             token = page.next_page_token
             if not token:
-                break
-        self._beats = {key: beat for key, beat in self._beats.items() if key in listed}
-        return {task_queue: tuple(sorted(ages)) for task_queue, ages in found.items()}
+                return
 
-    def _age_seconds(self, beat: WorkerHeartbeat) -> float:
-        now_seconds = time.monotonic()
-        known = self._beats.get(beat.worker_instance_key)
-        if known is not None and known[0] == beat.heartbeat_time:
-            return now_seconds - known[1]
-        # Of a worker that is new to us there is only its own clock to go by.
-        age_seconds = (
-            0.0 if known else max(0.0, (datetime.now(UTC) - beat.heartbeat_time.ToDatetime(UTC)).total_seconds())
-        )
-        self._beats[beat.worker_instance_key] = (beat.heartbeat_time, now_seconds - age_seconds)
-        return age_seconds
+
+def _has_free_slots(beat: WorkerHeartbeat) -> bool:
+    slots = (beat.activity_task_slots_info, beat.workflow_task_slots_info)
+    return all(one.current_available_slots > 0 for one in slots)
 
 
 def _kinds(service: Service) -> tuple[TaskQueueType.ValueType, ...]:

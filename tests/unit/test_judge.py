@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.registry import Thresholds
-from monitor.judge import QueueState, Verdict, first, judge
+from contracts.queues import QueueState, Verdict, first, judge
 from monitor.observation import Observation
 
 THRESHOLDS = Thresholds()
