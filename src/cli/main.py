@@ -31,7 +31,7 @@ def main() -> None:
     The whole platform on this machine:   up, demo, status, stop, start, down
     What its processes say:               logs
     Orders, through the HTTP API:         order submit | show | list | cancel
-    One service in the foreground:        api, worker <service>
+    One service in the foreground:        api, worker <service>, monitor
 
     Settings come from the environment: ORDERFLOW_* is ours, TEMPORAL_* is Temporal's.
     """
@@ -78,6 +78,21 @@ def worker(services: tuple[str, ...]) -> None:
         from workers.step_worker import main as serve_step
 
         asyncio.run(serve_step(services[0]))
+
+
+@main.command()
+def monitor() -> None:
+    """Run the queue monitor in the foreground, until Ctrl-C or SIGTERM: it tells when a worker type is not running.
+
+    \b
+    ORDERFLOW_ALERT_URLS                     whom to notify, as Apprise URLs (https://appriseit.com/services);
+                                             each notification is in <data>/alerts.jsonl as well
+    ORDERFLOW_MONITOR_INTERVAL_SECONDS       how often it looks (2)
+    TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE     which Temporal it asks
+    """
+    from monitor.main import main as watch
+
+    asyncio.run(watch())
 
 
 @main.command()

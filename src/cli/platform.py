@@ -84,6 +84,7 @@ def _service(service: Service, settings: PlatformSettings) -> Program:
     else:
         port, setting = service.port + settings.health_port_offset, "ORDERFLOW_HEALTH_PORT_OFFSET"
         changes["ORDERFLOW_HEALTH_PORT"] = str(port)
+        changes["ORDERFLOW_TEMPORAL_UI_URL"] = f"http://127.0.0.1:{settings.temporal_ui_port}"
     health_url = f"http://127.0.0.1:{port}/readyz"
     return Program(service.name, command, health_url, {port: setting}, service.task_queue, environment=changes)
 

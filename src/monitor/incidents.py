@@ -6,8 +6,13 @@ from enum import StrEnum
 
 from contracts.queues import QueueState
 
-TOLD = frozenset({QueueState.ABSENT, QueueState.ORPHANED, QueueState.STALLED})
-"""The states that people are told of. Unknown is told once for the server, not once a queue."""
+ALERTS: Mapping[QueueState, str] = {
+    QueueState.ABSENT: "TaskQueueAbsent",
+    QueueState.ORPHANED: "TaskQueueOrphaned",
+    QueueState.STALLED: "TaskQueueStalled",
+    QueueState.UNKNOWN: "TemporalUnreachable",
+}
+"""What an incident is called, here and in Prometheus' rules. Unknown is told once for the server, not once a queue."""
 
 
 class Turn(StrEnum):
@@ -17,11 +22,21 @@ class Turn(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Incident:
-    """A queue that is not well. `since` is a Unix time in seconds, so that it outlives the monitor."""
+    """`service` is not well. `since` is a Unix time in seconds, so that it outlives the monitor."""
 
     service: str
     state: QueueState
     since: float
+    began: float
+    """When the service was first not well; the same while the incident gets worse or better."""
+
+    @property
+    def alert(self) -> str:
+        return ALERTS[self.state]
+
+    @property
+    def id(self) -> str:
+        return f"{self.service}@{self.began:.0f}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,18 +47,21 @@ class Told:
 
 @dataclass(frozen=True, slots=True)
 class Incidents:
-    """What is firing, by service. A worsened incident (absent, then orphaned) fires again under its new state."""
+    """What is firing, by service."""
 
     firing: Mapping[str, Incident] = field(default_factory=dict)
 
-    def after(self, service: str, state: QueueState, since: float) -> tuple["Incidents", list[Told]]:
-        """The incidents once `service`'s queue is in `state` since then, and what is to be told."""
+    def after(self, service: str, state: QueueState, since: float) -> tuple["Incidents", Told | None]:
+        """The incidents once `service` is in `state` since then, and what is to be told.
+
+        An incident that turns into another (absent, then orphaned) fires again under its new name and goes on; it is
+        resolved once, at its end.
+        """
         before = self.firing.get(service)
-        if state is QueueState.UNKNOWN or (before is not None and before.state is state):
-            return self, []
+        if before is not None and before.state is state:
+            return self, None
         others = {name: incident for name, incident in self.firing.items() if name != service}
-        if state not in TOLD:
-            return Incidents(others), [Told(Turn.RESOLVED, before)] if before else []
-        incident = Incident(service, state, before.since if before else since)
-        # The old one is not resolved by getting worse or better: the new one takes its place.
-        return Incidents({**others, service: incident}), [Told(Turn.FIRING, incident)]
+        if state is QueueState.OK:
+            return Incidents(others), Told(Turn.RESOLVED, before) if before else None
+        incident = Incident(service, state, since, before.began if before else since)
+        return Incidents({**others, service: incident}), Told(Turn.FIRING, incident)

@@ -2,23 +2,18 @@
 
 import asyncio
 import logging
-import signal
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
 from temporalio.api.enums.v1 import TaskQueueType
 from temporalio.client import Client
 from temporalio.worker import Interceptor, PollerBehaviorSimpleMaximum, UnsandboxedWorkflowRunner, Worker
 
 from contracts.registry import Service
+from service.endpoint import endpoint, served, told_to_stop
 from service.health import complaints
-from service.http import http_server, listen
 from service.settings import WorkerSettings
 from service.temporal import connect
 from telemetry.process import Telemetry
@@ -41,22 +36,14 @@ async def run_worker(service: Service, duties: Duties, settings: WorkerSettings,
     Raises SettingError when the health port can't be had.
     """
     assert service.task_queue is not None
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-
+    stop = told_to_stop()
     port = settings.health_port if settings.health_port is not None else service.port
-    health = _Health(service.task_queue, bool(duties.workflows), telemetry)
-    server = http_server(health.app())
-    serving = asyncio.create_task(server.serve([listen("127.0.0.1", port, "ORDERFLOW_HEALTH_PORT")]))
-    try:
+    health = _Health(service.task_queue, bool(duties.workflows))
+    async with served(endpoint(health.problems, telemetry.exposition), port):
         client = await _unless(stop, connect(service.name, telemetry))
         if client is not None:
             health.client = client
             await _work(client, service.task_queue, duties, settings, stop)
-    finally:
-        server.should_exit = True
-        await serving
 
 
 async def _work(client: Client, task_queue: str, duties: Duties, settings: WorkerSettings, stop: asyncio.Event) -> None:
@@ -87,34 +74,17 @@ async def _work(client: Client, task_queue: str, duties: Duties, settings: Worke
 
 
 class _Health:
-    """`/healthz`: the process answers. `/readyz`: the Temporal server sees it work, else 503 and why."""
+    """Ready is a worker that the Temporal server sees work."""
 
-    def __init__(self, task_queue: str, has_workflows: bool, telemetry: Telemetry) -> None:
-        self._telemetry = telemetry
+    def __init__(self, task_queue: str, has_workflows: bool) -> None:
         self.client: Client | None = None
         self._task_queue = task_queue
         self._type = TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW if has_workflows else TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY
 
-    def app(self) -> Starlette:
-        return Starlette(
-            routes=[Route("/healthz", self._alive), Route("/readyz", self._ready), Route("/metrics", self._metrics)]
-        )
-
-    async def _alive(self, _: Request) -> JSONResponse:
-        return JSONResponse({"status": "ok"})
-
-    async def _metrics(self, request: Request) -> Response:
-        content, content_type = self._telemetry.exposition(request.headers.get("accept", ""))
-        return Response(content, headers={"Content-Type": content_type})
-
-    async def _ready(self, _: Request) -> JSONResponse:
+    async def problems(self) -> list[str]:
         if self.client is None:
-            return JSONResponse({"status": "starting", "problems": ["not connected to Temporal yet"]}, 503)
-        found = await complaints(self.client, self._task_queue, self._type)
-        return JSONResponse(
-            {"status": "unready" if found else "ok", "problems": found, "task_queue": self._task_queue},
-            503 if found else 200,
-        )
+            return ["not connected to Temporal yet"]
+        return await complaints(self.client, self._task_queue, self._type)
 
 
 async def _unless(stop: asyncio.Event, wanted: Any) -> Any:
