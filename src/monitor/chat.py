@@ -16,7 +16,7 @@ from monitor.receivers import NotDelivered
 
 def urls(given: str) -> tuple[str, ...]:
     """Those in a text, separated by spaces or commas. Raises ValueError for one that Apprise does not know."""
-    found = tuple(parse_urls(given))
+    found: tuple[str, ...] = tuple(parse_urls(given))  # type: ignore[no-untyped-call]
     for number, url in enumerate(found, start=1):
         if not apprise.Apprise().add(url):
             # Not repeated: it may hold a password.

@@ -15,7 +15,7 @@ OVERDUE_SECONDS = 7.5
 """The same while tasks wait and it had said that it could take more: one missed heartbeat and some slack."""
 _NOTICED_SECONDS = 3.0
 """A task that waits for less says nothing: a live worker may be about to take it."""
-GRACE_SECONDS = 20.0
+GRACE_SECONDS = {QueueState.ORPHANED: 30.0, QueueState.ABSENT: 60.0}
 """After a time in which nothing was known (a start, a server that was down) workers get this long to be heard of."""
 _SHORT_GAP_SECONDS = 10.0
 """A server that did not answer for less than this has lost nothing, and nor have its workers."""
@@ -43,6 +43,8 @@ class Verdict:
     """While workers are live: the newest sign of life."""
     lost_seconds: float | None = None
     """When the last worker was last heard of; None while one is live."""
+    was_served: bool = False
+    """Whether a worker was live since the server has answered."""
 
 
 def first(at_seconds: float) -> Verdict:
@@ -73,7 +75,12 @@ def _remembering(before: Verdict, at_seconds: float) -> Verdict:
     answered = before.answered_seconds
     if answered is None or at_seconds - answered > _SHORT_GAP_SECONDS:
         before = replace(
-            before, known_since_seconds=at_seconds, served_since_seconds=None, heard_seconds=None, lost_seconds=None
+            before,
+            known_since_seconds=at_seconds,
+            served_since_seconds=None,
+            heard_seconds=None,
+            lost_seconds=None,
+            was_served=False,
         )
     return replace(before, answered_seconds=at_seconds)
 
@@ -83,7 +90,7 @@ def _noted(before: Verdict, seen: Observation, at_seconds: float) -> Verdict:
     heard = at_seconds - seen.silence_seconds if seen.silence_seconds is not None else None
     if _is_served(seen):
         since = before.served_since_seconds if before.served_since_seconds is not None else at_seconds
-        return replace(before, served_since_seconds=since, heard_seconds=heard, lost_seconds=None)
+        return replace(before, served_since_seconds=since, heard_seconds=heard, lost_seconds=None, was_served=True)
     lost = before.lost_seconds
     if lost is None:
         fell_silent = heard is not None and (before.heard_seconds is None or heard >= before.heard_seconds - 1)
@@ -110,11 +117,13 @@ def _condition(noted: Verdict, seen: Observation, at_seconds: float, thresholds:
         bound = thresholds.stalled_seconds / (2 if noted.state is QueueState.STALLED else 1)
         return QueueState.STALLED if waited > bound else QueueState.OK
     assert noted.lost_seconds is not None
-    orphaned = _waits(seen)
-    wanted = thresholds.orphaned_seconds if orphaned else thresholds.absent_seconds
-    if at_seconds - noted.lost_seconds < wanted or at_seconds - noted.known_since_seconds < GRACE_SECONDS:
+    state = QueueState.ORPHANED if _waits(seen) else QueueState.ABSENT
+    silent = at_seconds - noted.lost_seconds
+    if silent < (thresholds.orphaned_seconds if state is QueueState.ORPHANED else thresholds.absent_seconds):
         return None
-    return QueueState.ORPHANED if orphaned else QueueState.ABSENT
+    if not noted.was_served and at_seconds - noted.known_since_seconds < GRACE_SECONDS[state]:
+        return None
+    return state
 
 
 def _began(condition: QueueState, noted: Verdict, seen: Observation, at_seconds: float) -> float:

@@ -24,13 +24,13 @@ class Links:
 
     def of(self, alert: str, task_queue: str | None, order_id: str | None) -> dict[str, str]:
         """By name. Those to a single order are to `order_id`, the one that waits the longest."""
-        found = {"runbook": self.runbook(alert)}
+        found = {"Runbook": self.runbook(alert)}
         if self.temporal_ui and task_queue:
             found["Temporal UI"] = f"{self.temporal_ui}/namespaces/{self.namespace}/task-queues/{task_queue}"
         if order_id is None:
             return found
         if self.temporal_ui:
-            found["its oldest order"] = f"{self.temporal_ui}/namespaces/{self.namespace}/workflows/order-{order_id}"
+            found["Oldest order"] = f"{self.temporal_ui}/namespaces/{self.namespace}/workflows/order-{order_id}"
         if self.jaeger:
             tags = quote(json.dumps({"order.id": order_id}))
             found["Jaeger"] = f"{self.jaeger}/search?service=api&tags={tags}"
@@ -38,5 +38,5 @@ class Links:
             query = quote(f"(query:(language:kuery,query:'order.id:\"{order_id}\"'))", safe="()',:")
             found["Kibana"] = f"{self.kibana}/app/discover#/?_a={query}"
         if self.console:
-            found["console"] = f"{self.console}/orders/{order_id}"
+            found["Console"] = f"{self.console}/orders/{order_id}"
         return found

@@ -1,5 +1,6 @@
 """A notification: what a person who is woken at night needs to know. Pure."""
 
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from pydantic import BaseModel
@@ -10,6 +11,7 @@ from monitor.incidents import Incident, Told, Turn
 from monitor.links import Links
 from monitor.waiting import Waiting
 
+_LABEL_WIDTH = 14
 TEMPORAL = "temporal"
 """The service that is named when the server itself does not answer."""
 
@@ -49,12 +51,11 @@ def notice(told: Told, waiting: Waiting | None, oldest_seconds: float, at: float
         else summary(incident.service, queue, incident.state, orders, oldest_seconds)
     )
     links_to = links.of(incident.alert, queue, order_ids[0] if order_ids else None)
-    lines = [title, f"Since:    {_clock(incident.since)}"]
+    told_of = {"Since": [_clock(incident.since)]}
     if told.turn is Turn.FIRING:
         if order_ids:
-            lines.append(f"Orders:   {', '.join(order_ids)}{', …' if (orders or 0) > len(order_ids) else ''}")
-        lines += [f"{'Run:' if number == 0 else '':<9} {cure}" for number, cure in enumerate(cures(incident))]
-        lines += [f"{name[0].upper()}{name[1:]}: {url}" for name, url in links_to.items()]
+            told_of["Orders"] = [*order_ids, *(["…"] if (orders or 0) > len(order_ids) else [])]
+        told_of |= {"Run": cures(incident)} | {name: [url] for name, url in links_to.items()}
     return Notice(
         id=f"{incident.id}/{told.turn}@{at:.0f}",
         incident=incident.id,
@@ -69,8 +70,16 @@ def notice(told: Told, waiting: Waiting | None, oldest_seconds: float, at: float
         waiting=orders,
         order_ids=order_ids,
         title=title,
-        text="\n".join(lines),
+        text="\n".join([title, *_table(told_of)]),
     )
+
+
+def _table(told_of: Mapping[str, Sequence[str]]) -> list[str]:
+    return [
+        f"{f'{label}:' if number == 0 else '':<{_LABEL_WIDTH}}{value}"
+        for label, values in told_of.items()
+        for number, value in enumerate(values)
+    ]
 
 
 def severity(state: QueueState) -> str:
