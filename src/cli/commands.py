@@ -10,6 +10,7 @@ from typing import NoReturn
 
 import click
 
+from cli.alerts import NewAlerts
 from cli.embedded import Platform
 from cli.order_client import ApiError
 from cli.platform import PlatformSettings
@@ -17,6 +18,7 @@ from cli.status import statuses
 from cli.supervisor import SupervisorError
 from cli.terminal import make_console, make_table
 from cli.tour import Tour
+from monitor.terminal import block
 
 _STATE_STYLES = {"running": "green", "starting": "yellow", "stopping": "yellow", "stopped": "dim"}
 
@@ -108,9 +110,12 @@ def _end_as_on_ctrl_c() -> None:
 
 
 def _stay_until_told(platform: Platform) -> None:
-    """Until Ctrl-C, SIGTERM, or `orderflow down` from elsewhere."""
+    """Until Ctrl-C, SIGTERM, or `orderflow down` from elsewhere; alerts are shown as they come."""
+    alerts = NewAlerts(platform.settings.data_dir / "alerts.jsonl")
     try:
         while platform.supervisor.is_up():
+            for notice in alerts.take():
+                console.print(block(notice))
             time.sleep(0.5)
     except KeyboardInterrupt:
         console.print("\nStopping …", style="dim")

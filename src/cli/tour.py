@@ -9,11 +9,14 @@ from typing import Any
 from rich.console import Console
 
 from api.requests import EXAMPLE_ORDER
+from cli.alerts import NewAlerts
 from cli.order_client import ClientSettings, OrderClient
 from cli.platform import PlatformSettings, Program
 from cli.status import wait_until_ready
 from cli.supervisor import Supervisor
 from contracts.orders import ENDS
+from monitor.incidents import Turn
+from monitor.terminal import block
 from service.settings import load
 
 _END_SECONDS = 45.0
@@ -72,17 +75,37 @@ class Tour:
         self._expect(order_id, "cancelled", undone=["payment", "inventory", "shipping"])
 
     def _without_shipping_worker(self) -> None:
-        self._title("An order whose shipping worker is not running: it waits, and nothing is lost")
+        self._title(
+            "An order whose shipping worker is not running: it waits, and the queue monitor tells"
+        )
         self._say("stopping the shipping worker (a real process)")
+        alerts = NewAlerts(self._settings.data_dir / "alerts.jsonl")
         self._supervisor.stop("shipping")
         order_id = self._place()
         order = self._await(order_id, lambda order: order["status"] == "shipping")
         paid = next(step["reference"] for step in order["steps"] if step["step"] == "payment")
         self._say(f"paid ({paid}) and reserved; now it waits in the task queue `shipping`, which nobody serves")
+        if not self._alerted(alerts, Turn.FIRING):
+            return
         self._say("starting the shipping worker again")
         self._supervisor.start("shipping")
         wait_until_ready(self._supervisor, [self._shipping], _END_SECONDS)
         self._expect(order_id, "completed", done=["shipping", "notification"])
+        self._alerted(alerts, Turn.RESOLVED)
+
+    def _alerted(self, alerts: NewAlerts, turn: Turn) -> bool:
+        """Whether the queue monitor tells so of the shipping queue; its notification is shown."""
+        self._say("[dim]the queue monitor looks every two seconds …[/]")
+        deadline = time.monotonic() + _END_SECONDS
+        while time.monotonic() < deadline:
+            for notice in alerts.take():
+                self._console.print(block(notice))
+                if (notice.service, notice.state) == ("shipping", turn):
+                    return True
+            time.sleep(0.1)
+        self._say(f"[red]it should have told that its alert is {turn}[/]")
+        self._as_told = False
+        return False
 
     def _place(
         self,
