@@ -82,6 +82,16 @@ class RunningPlatform:
             assert done.returncode == 0, f"orderflow {' '.join(arguments)}: {done.stdout}{done.stderr}"
         return done
 
+    def start(self, *arguments: str) -> subprocess.Popen[bytes]:
+        """Begin `orderflow` with these arguments; the caller ends it."""
+        return subprocess.Popen(
+            [str(ORDERFLOW), *arguments],
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+
     def status(self) -> dict[str, dict[str, Any]]:
         """`orderflow status --json`, by service."""
         return {one["service"]: one for one in json.loads(self.run("status", "--json").stdout)}
