@@ -64,7 +64,7 @@ SERVICES: tuple[Service, ...] = (
     _step("inventory", 8103, status="reserving", activity="reserve_items", undo="release_items"),
     _step("shipping", 8104, status="shipping", activity="ship_order", undo="recall_parcel", point_of_no_return=True),
     _step("notification", 8105, status="confirming", activity="confirm_order", undo=None),
-    Service("monitor", 8106),
+    Service("monitor", 8100),
 )
 
 BY_NAME: dict[str, Service] = {service.name: service for service in SERVICES}

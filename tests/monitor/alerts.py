@@ -3,8 +3,6 @@
 import json
 from typing import Any
 
-import httpx
-
 from contracts.queues import Queues, QueueState
 from contracts.registry import BY_NAME
 from monitor.notices import Notice
@@ -18,7 +16,7 @@ def monitor_url(platform: RunningPlatform) -> str:
 
 
 def queues(platform: RunningPlatform) -> Queues:
-    return Queues.model_validate_json(httpx.get(f"{monitor_url(platform)}/queues", trust_env=False).content)
+    return Queues.model_validate_json(platform.http.get(f"{monitor_url(platform)}/queues").content)
 
 
 def state(platform: RunningPlatform, service: str) -> QueueState:

@@ -42,7 +42,7 @@ def free_health_offset() -> int:
     """An offset at which the ports of all workers are free; at random, so that another run does not take the same."""
     for offset in random.sample(range(1000, 12_000, 50), 200):
         try:
-            for port in range(8101 + offset, 8111 + offset):
+            for port in range(8100 + offset, 8111 + offset):
                 socket.create_server(("127.0.0.1", port)).close()
         except OSError:
             continue

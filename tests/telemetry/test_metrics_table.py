@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from contracts.registry import BY_NAME, STEPS
+from contracts.registry import BY_NAME, STEPS, WORKERS
 from tests.support.eventually import eventually
 from tests.support.platform import RunningPlatform, running_platform
 
 DOCS = Path(__file__).parents[2] / "docs" / "telemetry.md"
-PROCESSES = {"all": set(BY_NAME), "workers": set(BY_NAME) - {"api"}, "steps": set(STEPS)}
+POLLING = {service.name for service in WORKERS}
+PROCESSES = {"all": set(BY_NAME), "api, workers": {"api"} | POLLING, "workers": POLLING, "steps": set(STEPS)}
 OF_EVERY_SDK_METRIC = {"namespace", "service_name", "task_queue"}
 BROUGHT_ABOUT = {"orderflow_step_retries_total", "orderflow_undos_total", "temporal_activity_execution_failed_total"}
 """What is there only once it has happened, and did happen in the payment worker here."""
