@@ -35,7 +35,7 @@ class PlatformSettings(Settings):
     temporal_http_port: int = Field(default=7243, ge=1, le=65_535)
     temporal_ui_port: int = Field(default=8888, ge=1, le=65_535)
     health_port_offset: int = Field(default=0, ge=-8000, le=57_000)
-    """Added to each worker's health port (8101 and on), to run a second platform beside a first."""
+    """Added to each worker's health port (8100 and on), to run a second platform beside a first."""
 
 
 @dataclass(frozen=True, slots=True)
