@@ -75,9 +75,7 @@ class Tour:
         self._expect(order_id, "cancelled", undone=["payment", "inventory", "shipping"])
 
     def _without_shipping_worker(self) -> None:
-        self._title(
-            "An order whose shipping worker is not running: it waits, and the queue monitor tells"
-        )
+        self._title("An order whose shipping worker is not running: it waits, and the queue monitor tells")
         self._say("stopping the shipping worker (a real process)")
         alerts = NewAlerts(self._settings.data_dir / "alerts.jsonl")
         self._supervisor.stop("shipping")
