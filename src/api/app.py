@@ -9,12 +9,13 @@ from api import problems
 from api.auth import Authentication
 from api.guard import Guard
 from api.orders import Orders
-from api.routes import health_router, metrics_router, orders_router
+from api.queues import QueueMonitor
+from api.routes import health_router, metrics_router, orders_router, queues_router
 from telemetry.http import RequestRoots, fastapi_telemetry
 from telemetry.metrics import Exposition
 
 
-def create_app(orders: Orders, api_keys: Mapping[str, str], exposition: Exposition) -> ASGIApp:
+def create_app(orders: Orders, monitor: QueueMonitor, api_keys: Mapping[str, str], exposition: Exposition) -> ASGIApp:
     """`api_keys` maps names to digests; `exposition` gives what a scrape gets."""
     app = FastAPI(
         title="orderflow",
@@ -24,11 +25,13 @@ def create_app(orders: Orders, api_keys: Mapping[str, str], exposition: Expositi
         telemetry=fastapi_telemetry(frozenset({"/healthz", "/readyz", "/metrics"})),
     )
     app.state.orders = orders
+    app.state.monitor = monitor
     app.state.exposition = exposition
     app.add_middleware(Guard)
     problems.install(app)
     authenticated = [Depends(Authentication(api_keys))]
     app.include_router(orders_router, dependencies=authenticated)
+    app.include_router(queues_router, dependencies=authenticated)
     app.include_router(metrics_router, dependencies=authenticated)
     app.include_router(health_router)
     return RequestRoots(app, _starts_order)
