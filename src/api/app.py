@@ -12,6 +12,7 @@ from api.orders import Orders
 from api.queues import QueueMonitor
 from api.routes import health_router, metrics_router, orders_router, queues_router
 from telemetry.http import RequestRoots, fastapi_telemetry
+from telemetry.logs import VERSION
 from telemetry.metrics import Exposition
 
 
@@ -20,7 +21,7 @@ def create_app(orders: Orders, monitor: QueueMonitor, api_keys: Mapping[str, str
     app = FastAPI(
         title="orderflow",
         summary="Orders that can be followed, on Temporal.",
-        version="0.1.0",
+        version=VERSION,
         description="Errors are RFC 9457 problem details (`application/problem+json`).",
         telemetry=fastapi_telemetry(frozenset({"/healthz", "/readyz", "/metrics"})),
     )
