@@ -67,7 +67,8 @@ def advice(queues: Queues, now: datetime) -> list[str]:
     unknown = [one.service for one in queues.queues if one.state is QueueState.UNKNOWN]
     lines = [line for one in queues.queues if (line := _advice(one)) is not None]
     if unknown:
-        lines.append(f"{', '.join(unknown)}: Temporal can't be asked. Run: orderflow doctor")
+        why = "the monitor has just begun, or Temporal does not answer"
+        lines.append(f"{', '.join(unknown)}: not known, {why}. Run: orderflow doctor")
     return lines
 
 

@@ -19,8 +19,10 @@ from tests.support.http_api import served
 from tests.support.monitor_http import answering, queues
 from tests.support.platform import ORDERFLOW
 
-OK = queues(age_seconds=-10).model_dump_json()
-"""Ok, and young for long enough."""
+
+def ok() -> str:
+    """All is well; young for as long as a test may take."""
+    return queues(-12).model_dump_json()
 
 
 def environment(api: httpx.AsyncClient) -> dict[str, str]:
@@ -47,7 +49,7 @@ async def run(api: httpx.AsyncClient, *arguments: str) -> tuple[int | None, str,
 
 async def test_all_ok(temporal: WorkflowEnvironment) -> None:
     """With every queue ok the table names each, and the exit status is 0."""
-    async with api_with(temporal, OK) as api:
+    async with api_with(temporal, ok()) as api:
         status, out, err = await run(api)
     assert (status, err) == (0, "")
     assert all(service.name in out for service in WORKERS)
@@ -75,7 +77,7 @@ async def test_an_old_answer_fails(temporal: WorkflowEnvironment) -> None:
 
 async def test_json(temporal: WorkflowEnvironment) -> None:
     """--json prints the API's answer and nothing else."""
-    async with api_with(temporal, OK) as api:
+    async with api_with(temporal, ok()) as api:
         status, out, _ = await run(api, "--json")
         answer = (await api.get("/queues")).json()
     assert status == 0
@@ -101,7 +103,7 @@ async def test_watch_and_json_don_t_go_together(temporal: WorkflowEnvironment) -
 
 async def test_watch_without_a_terminal_tells_each_change(temporal: WorkflowEnvironment) -> None:
     """In a pipe the table comes again when something changed, and not before; no answer is a change as well."""
-    async with answering(OK) as monitor, served(temporal.client, monitor_url=monitor) as api:
+    async with answering(ok()) as monitor, served(temporal.client, monitor_url=monitor) as api:
         process = await asyncio.create_subprocess_exec(
             ORDERFLOW, "queues", "--watch", stdout=-1, stderr=-1, env=environment(api)
         )
@@ -139,7 +141,7 @@ async def test_watch_on_a_terminal_goes_on_through_errors(temporal: WorkflowEnvi
             seen += os.read(ours, 65_536)
         return seen
 
-    async with api_with(temporal, OK) as api:
+    async with api_with(temporal, ok()) as api:
         process = await asyncio.create_subprocess_exec(
             *(ORDERFLOW, "queues", "--watch"),
             stdin=theirs,

@@ -36,9 +36,9 @@ async def answering(body: str | None, status: str = "200 OK") -> AsyncIterator[s
         await server.wait_closed()
 
 
-def queues(age_seconds: float = 0.0, **states: QueueState) -> Queues:
-    """Every registered queue as of `age_seconds` ago, ok unless `states` says otherwise by its service's name."""
-    looked_at = datetime.now(UTC) - timedelta(seconds=age_seconds)
+def queues(age_seconds: float = 0.0, at: datetime | None = None, **states: QueueState) -> Queues:
+    """Every registered queue, `age_seconds` before `at` (now): ok, unless `states` says otherwise by its service."""
+    looked_at = (at or datetime.now(UTC)) - timedelta(seconds=age_seconds)
     return Queues(
         looked_at=looked_at,
         queues=[_status(service.name, states.get(service.name, QueueState.OK), looked_at) for service in WORKERS],

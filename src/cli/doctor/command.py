@@ -11,6 +11,8 @@ from datetime import UTC, datetime
 import click
 from rich.console import Console
 from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
 from temporalio.envconfig import ClientConnectConfig
 
 from cli.doctor.facts import Facts, Trouble
@@ -23,6 +25,7 @@ from service.settings import load
 from service.temporal import connect_config
 from telemetry.logs import VERSION
 
+_WIDEST = max(map(len, Severity))
 _STYLES = {Severity.ERROR: "bold red", Severity.WARNING: "bold yellow"}
 
 
@@ -64,13 +67,17 @@ def _is_elsewhere() -> bool:
 def _print(found: Sequence[Finding], examined: Sequence[str]) -> None:
     console = make_console()
     for one in found:
-        console.print(f"[{_STYLES[one.severity]}]{one.severity:<8}[/]{escape(one.what)}")
+        told = Table.grid(padding=(0, 1))
+        told.add_column(width=_WIDEST)
+        told.add_column(overflow="fold")
+        told.add_row(Text(one.severity, _STYLES[one.severity]), Text(one.what))
         if one.why:
-            console.print(f"        {escape(one.why)}")
-        console.print(f"        [bold]Cure:[/] {escape(one.cure)}")
+            told.add_row("", Text(one.why))
+        console.print(told, soft_wrap=False)
+        # Not folded: it is there to be copied.
+        console.print(f"{'':{_WIDEST}} [bold]Cure:[/] {escape(one.cure)}")
     errors = sum(one.severity is Severity.ERROR for one in found)
-    warnings = len(found) - errors
-    told = f"Errors: {errors}, warnings: {warnings}." if found else "[bold green]Nothing is wrong.[/]"
-    console.print(f"{told} Looked at:")
+    told_all = f"Errors: {errors}, warnings: {len(found) - errors}." if found else "[bold green]Nothing is wrong.[/]"
+    console.print(f"{told_all} Looked at:")
     for line in examined:
         console.print(f"  {escape(line)}", style="dim")

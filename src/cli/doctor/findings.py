@@ -3,7 +3,7 @@
 import difflib
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -145,7 +145,7 @@ def _strange_queues(temporal: Temporal) -> Iterator[Finding]:
         service = _service(worker.identity)
         ours = worker.version is not None or service in BY_NAME
         likely = near[0] if near else _QUEUES_BY_SERVICE.get(service or "")
-        meant = f"; {likely} is meant?" if likely else ""
+        meant = f"; did it mean {likely}?" if likely else ""
         start = f", and run: orderflow worker {_QUEUES[likely].name}" if likely else ""
         yield Finding(
             Severity.ERROR if ours or near else Severity.WARNING,
@@ -199,34 +199,33 @@ def _foreign(service: Service, queue: str, identities: Iterable[str]) -> Iterato
         yield Finding(
             Severity.ERROR,
             "two-services",
-            f"the task queue {queue} belongs to the service {service.name}, and {who} polls it too ({identity})",
+            f"the task queue {queue} belongs to the service {service.name}, and {who} polls it ({identity})",
             "It takes tasks that it can't do, so orders fail or are late, now and then.",
             f"stop {_process(identity)}{start}",
         )
 
 
-def _kinds(service: Service, queue: str, pollers: Iterable[Poller]) -> Iterator[Finding]:
+def _kinds(service: Service, queue: str, pollers: Sequence[Poller]) -> Iterator[Finding]:
     wanted = {Kind.ACTIVITIES} if service.step else {Kind.WORKFLOWS, Kind.ACTIVITIES}
     polled = {poller.kind for poller in pollers}
     for kind in sorted(wanted - polled):
-        only = f"for {' and '.join(sorted(polled & wanted))} only" if polled & wanted else f"for no {kind}"
+        instead = f", only for {' and '.join(sorted(polled & wanted))}" if polled & wanted else ""
         yield Finding(
             Severity.ERROR,
             "kind-unpolled",
-            f"the task queue {queue} is polled {only}, and it has {kind} too" if polled & wanted
-            else f"the task queue {queue} is not polled for {kind}",
+            f"the task queue {queue} is not polled for {kind}{instead}",
             f"Its {kind} wait.",
             f"orderflow stop {service.name}, then: orderflow start {service.name}",
-        )  # fmt: skip
-    for kind in sorted(polled - wanted):
-        who = ", ".join(sorted({poller.identity for poller in pollers if poller.kind is kind}))
-        yield Finding(
-            Severity.WARNING,
-            "kind-unexpected",
-            f"the task queue {queue} is polled for {kind}, which it never has ({who})",
-            "A wrong worker may be on this queue.",
-            f"orderflow stop {service.name}, then: orderflow start {service.name}",
         )
+    for poller in pollers:
+        if poller.kind not in wanted:
+            yield Finding(
+                Severity.WARNING,
+                "kind-unexpected",
+                f"worker {poller.identity} polls the task queue {queue} for {poller.kind}, which it never has",
+                "A wrong worker may be on this queue.",
+                f"stop {_process(poller.identity)}",
+            )
 
 
 def _sdk_versions(temporal: Temporal) -> Iterator[Finding]:
@@ -262,9 +261,8 @@ def _search_attributes(temporal: Temporal) -> Iterator[Finding]:
         found = temporal.search_attributes.get(attribute.name)
         if found == "Keyword":
             continue
-        what = f"lacks the search attribute {attribute.name}" if found is None else (
-            f"has the search attribute {attribute.name} as {found}, not Keyword"
-        )  # fmt: skip
+        lacks = f"lacks the search attribute {attribute.name}"
+        what = lacks if found is None else f"has the search attribute {attribute.name} as {found}, not Keyword"
         at = f"--address {temporal.address} --namespace {temporal.namespace} --name {attribute.name}"
         remove = "" if found is None else f"temporal operator search-attribute remove {at} --yes, then: "
         yield Finding(

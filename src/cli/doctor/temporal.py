@@ -88,7 +88,7 @@ class _Listening:
         until = time.monotonic() + _LISTEN_SECONDS
         while True:
             await self._look()
-            if time.monotonic() > until or all(heard.ahead for heard in self._heard.values()):
+            if time.monotonic() > until or all(heard.ahead or _stops(heard.beat) for heard in self._heard.values()):
                 break
             await asyncio.sleep(_LOOK_EVERY_SECONDS)
         return tuple(sorted((_worker(heard) for heard in self._heard.values()), key=lambda one: one.identity))
@@ -122,17 +122,20 @@ class _Listening:
                 return
 
 
+def _stops(beat: WorkerHeartbeat) -> bool:
+    return beat.status == WorkerStatus.WORKER_STATUS_SHUTTING_DOWN
+
+
 def _worker(heard: _Heard) -> Worker:
     beat = heard.beat
     age_seconds = time.time() - _seconds(beat.heartbeat_time)
-    stops = beat.status == WorkerStatus.WORKER_STATUS_SHUTTING_DOWN
     return Worker(
         identity=beat.worker_identity,
         task_queue=beat.task_queue,
         sdk=f"{beat.sdk_name} {beat.sdk_version}",
         host=beat.host_info.host_name,
         version=beat.deployment_version.build_id if beat.deployment_version.deployment_name == DEPLOYMENT else None,
-        is_live=not stops and (heard.ahead is not None or age_seconds < _FRESH_SECONDS),
+        is_live=not _stops(beat) and (heard.ahead is not None or abs(age_seconds) < _FRESH_SECONDS),
         ahead=heard.ahead,
     )
 
