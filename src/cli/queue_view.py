@@ -49,7 +49,7 @@ def view(queues: Queues, now: datetime, width: int) -> RenderableType:
             _rate(one.added_per_second),
             _rate(one.dispatched_per_second),
             _number(one.waiting_orders),
-            Text(f"was {one.state}", "bold yellow") if stale else Text(one.state, _STYLES[one.state]),
+            _state(one.state, stale=stale),
             _moment(one.since, now),
         )
     return Group(table, *(Text(line, "bold yellow") for line in advice(queues, now)))
@@ -82,6 +82,12 @@ def _advice(one: QueueStatus) -> str | None:
             return f"{one.service}: tasks wait too long{wait}. Run: orderflow logs --service {one.service}"
         case _:
             return None
+
+
+def _state(state: QueueState, *, stale: bool) -> Text:
+    if stale and state is not QueueState.UNKNOWN:
+        return Text(f"was {state}", "bold yellow")
+    return Text(state, _STYLES[state])
 
 
 def _number(value: int | None) -> str:

@@ -116,7 +116,9 @@ def _temporal(temporal: Temporal, *, is_up: bool) -> Iterator[Finding]:
                 "temporal-unreachable",
                 f"Temporal at {temporal.address} can't be reached: {temporal.trouble_text}",
                 "No order can be taken or go on.",
-                f"{'orderflow start temporal' if is_up else 'orderflow up'}, or set TEMPORAL_ADDRESS to your server",
+                "orderflow stop temporal, then: orderflow start temporal"
+                if is_up
+                else "orderflow up, or set TEMPORAL_ADDRESS to your server",
             )
         case Trouble.REFUSED:
             yield Finding(
@@ -181,12 +183,14 @@ def _queues(temporal: Temporal) -> Iterator[Finding]:
 
 def _unserved(service: Service, queue: str, pollers: Iterable[Poller]) -> Finding:
     last = min((poller.age_seconds for poller in pollers), default=None)
-    what = (
-        f"nobody polls the task queue {queue}, nor has in the last five minutes"
-        if last is None
-        else f"no live worker serves the task queue {queue}; the last poll was {last:.0f} s ago"
-    )
-    return Finding(Severity.ERROR, "no-worker", what, "Its tasks wait.", f"orderflow start {service.name}")
+    start = f"orderflow start {service.name}"
+    if last is None:
+        what, cure = f"nobody polls the task queue {queue}, nor has in the last five minutes", start
+    else:
+        # Of a worker that stopped as it should, no poll is listed.
+        what = f"no live worker serves the task queue {queue}; the last poll was {last:.0f} s ago"
+        cure = f"{start}; if it hangs, orderflow stop {service.name} first"
+    return Finding(Severity.ERROR, "no-worker", what, "Its tasks wait.", cure)
 
 
 def _foreign(service: Service, queue: str, identities: Iterable[str]) -> Iterator[Finding]:
