@@ -59,11 +59,14 @@ class Problem(Exception):
         )
         self.members = members
 
-    def response(self) -> JSONResponse:
+    def content(self) -> dict[str, Any]:
         content = self.details.model_dump() | self.members
         if not self.details.errors:
             del content["errors"]
-        return JSONResponse(content, self.status, headers=self.headers, media_type=MEDIA_TYPE)
+        return content
+
+    def response(self) -> JSONResponse:
+        return JSONResponse(self.content(), self.status, headers=self.headers, media_type=MEDIA_TYPE)
 
 
 def invalid(errors: list[FieldError]) -> Problem:

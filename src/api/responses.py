@@ -161,6 +161,27 @@ class OrderHistory(BaseModel):
     steps: list[StepHistory]
 
 
+EXAMPLE_QUEUES = {
+    "looked_at": _RECEIVED,
+    "queues": [
+        {
+            "task_queue": "shipping",
+            "service": "shipping",
+            "state": "orphaned",
+            "since": "2026-01-15T09:29:12Z",
+            "live_workers": 0,
+            "heartbeat_age_seconds": 48.2,
+            "backlog": 1,
+            "oldest_seconds": 48.0,
+            "added_per_second": 0.02,
+            "dispatched_per_second": 0.0,
+            "waiting_orders": 1,
+            "oldest_order_ids": [_ORDER_ID],
+        }
+    ],
+}
+
+
 class Health(BaseModel):
     status: Literal["ok", "unready"]
     problems: list[str] = []

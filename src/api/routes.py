@@ -8,10 +8,12 @@ from fastapi.responses import JSONResponse, PlainTextResponse
 
 from api.orders import Orders
 from api.problems import MEDIA_TYPE, Problem, ProblemDetails
+from api.queues import QueueMonitor, unreachable
 from api.requests import CustomerId, PlaceOrder
-from api.responses import Health, OrderAccepted, OrderHistory, OrderPage, OrderView
+from api.responses import EXAMPLE_QUEUES, Health, OrderAccepted, OrderHistory, OrderPage, OrderView
 from api.views import refuse_if_too_late
 from contracts.orders import ENDS, Status, workflow_id
+from contracts.queues import Queues
 from contracts.registry import STATUSES
 
 _EXAMPLES: dict[int, tuple[str, str]] = {
@@ -56,6 +58,11 @@ def _orders(request: Request) -> Orders:
     return orders
 
 
+def _monitor(request: Request) -> QueueMonitor:
+    monitor: QueueMonitor = request.app.state.monitor
+    return monitor
+
+
 def _json_only(content_type: Annotated[str, Header(include_in_schema=False)] = "") -> None:
     """Also keeps web pages of other origins from posting: a browser asks first for this type."""
     if content_type.partition(";")[0].strip().lower() != "application/json":
@@ -68,6 +75,7 @@ def _known_status(status: Annotated[str | None, Query(examples=["shipping"])] = 
     return status
 
 
+MonitorDep = Annotated[QueueMonitor, Depends(_monitor)]
 OrdersDep = Annotated[Orders, Depends(_orders)]
 OrderId = Annotated[str, Path(pattern=r"^[0-9a-f-]{36}$", description="A UUID.")]
 Wait = Annotated[int, Query(ge=0, le=60, description="Seconds to wait for the order's end before answering.")]
@@ -84,6 +92,7 @@ IdempotencyKey = Annotated[
 
 orders_router = APIRouter(prefix="/orders", tags=["orders"])
 health_router = APIRouter(tags=["health"])
+queues_router = APIRouter(tags=["queues"])
 metrics_router = APIRouter(tags=["health"])
 
 
@@ -179,6 +188,28 @@ async def readyz(orders: OrdersDep, response: Response) -> Health:
         response.status_code = 503
         return Health(status="unready", problems=[f"Temporal is not reachable: {problem.details.detail}"])
     return Health(status="ok")
+
+
+@queues_router.get(
+    "/queues",
+    summary="How each task queue does",
+    responses=_responses(401)
+    | {
+        200: {"content": {"application/json": {"example": EXAMPLE_QUEUES}}},
+        503: {
+            "model": ProblemDetails,
+            "description": "The queue monitor can't be reached.",
+            "content": {MEDIA_TYPE: {"example": unreachable().content()}},
+        },
+    },
+)
+async def queues(monitor: MonitorDep) -> Queues:
+    """As of the queue monitor's newest look; when `looked_at` is long ago, nothing is known of now.
+
+    A queue is `ok`, `absent` (no live worker), `orphaned` (tasks wait, no live worker), `stalled` (workers live, yet
+    tasks wait too long) or `unknown` (Temporal can't be asked).
+    """
+    return await monitor.queues()
 
 
 @metrics_router.get("/metrics", summary="For Prometheus", response_class=PlainTextResponse, responses=_responses(401))

@@ -4,7 +4,7 @@ import ipaddress
 import re
 from typing import Annotated, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, HttpUrl, TypeAdapter, field_validator, model_validator
 from pydantic_settings import NoDecode
 
 from contracts.registry import service
@@ -13,11 +13,18 @@ from service.settings import SettingError, Settings
 _KEY = re.compile(r"(?P<name>[A-Za-z0-9_.-]{1,64}):(?P<digest>[0-9a-f]{64})")
 
 
+def _http_url(given: str) -> str:
+    TypeAdapter(HttpUrl).validate_python(given)
+    return given
+
+
 class ApiSettings(Settings):
     api_host: str = "127.0.0.1"
     api_port: int = Field(default=service("api").port, ge=0, le=65_535)
     api_keys: Annotated[dict[str, str], NoDecode] = {}
     """Who may call: `name:sha256-of-key`, several separated by commas. `orderflow api-key NAME` makes one."""
+    monitor_url: Annotated[str, AfterValidator(_http_url)] = f"http://127.0.0.1:{service('monitor').port}"
+    """Where the queue monitor answers."""
     step_timeout_seconds: int = Field(default=86_400, ge=1)
     """How long each step of an order may take in all, waits for an absent worker included."""
 

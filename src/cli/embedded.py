@@ -4,7 +4,8 @@ import os
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 import click
 
@@ -16,6 +17,16 @@ from service.settings import load
 
 _READY_SECONDS = 180.0
 """Generous: seven processes start at once, on a machine that may be busy with others."""
+
+
+@dataclass(frozen=True, slots=True)
+class TakenPort:
+    """`setting` changes which port `program` takes; `trouble` is why it can't have this one."""
+
+    number: int
+    setting: str
+    program: str
+    trouble: str
 
 
 class Platform:
@@ -92,15 +103,21 @@ class Platform:
         return f"{status.service} is {status.state}: {words or f'see {self.supervisor.log_dir}/{status.service}.jsonl'}"
 
 
-def _require_free_ports(wanted: Sequence[Program]) -> None:
+def taken_ports(wanted: Iterable[Program]) -> Iterator[TakenPort]:
+    """Those of the programs' ports that can't be listened on now."""
     for program in wanted:
         for port, setting in program.ports.items():
             try:
                 socket.create_server(("127.0.0.1", port)).close()
             except OSError as error:
-                raise click.ClickException(
-                    f"port {port} for {program.name}: {error.strerror}; free it, or set {setting} to another"
-                ) from None
+                yield TakenPort(port, setting, program.name, error.strerror or str(error))
+
+
+def _require_free_ports(wanted: Sequence[Program]) -> None:
+    for port in taken_ports(wanted):
+        raise click.ClickException(
+            f"port {port.number} for {port.program}: {port.trouble}; free it, or set {port.setting} to another"
+        )
 
 
 def _is_alive(pid: int) -> bool:

@@ -30,6 +30,7 @@ def main() -> None:
     \b
     The whole platform on this machine:   up, demo, status, stop, start, down
     What its processes say:               logs
+    How its task queues do:               queues, doctor
     Orders, through the HTTP API:         order submit | show | list | cancel
     One service in the foreground:        api, worker <service>, monitor
 
@@ -170,6 +171,60 @@ def logs(order_id: str | None, follow: bool, services: tuple[str, ...], as_json:
     from cli.log_commands import logs as run
 
     run(order_id, services or tuple(s.name for s in SERVICES), follow, as_json)
+
+
+@main.command()
+@click.option(
+    "-w", "--watch", is_flag=True, help="Go on until Ctrl-C; without a terminal, tell each change of a state."
+)
+@click.option("--json", "as_json", is_flag=True, help="The API's answer as it is.")
+def queues(watch: bool, as_json: bool) -> None:
+    """Show how each task queue does: live workers, waiting tasks and orders, state; and what to run if it is unwell.
+
+    \b
+    ok         served
+    absent     no live worker; nothing waits yet
+    orphaned   no live worker, and tasks wait
+    stalled    workers live, and yet tasks wait too long
+    unknown    Temporal can't be asked
+
+    in/s and out/s are tasks added and taken, over the last 30 s. Times are UTC.
+
+    Exit status: 0 when every queue is ok; 1 when one is not, or when that can't be known.
+    """
+    from cli import queue_commands
+
+    if not watch:
+        queue_commands.show(as_json)
+    elif as_json:
+        raise click.UsageError("--watch and --json don't go together: ask again with --json as often as you like")
+    else:
+        queue_commands.watch()
+
+
+@main.command()
+@click.option("--json", "as_json", is_flag=True, help="One JSON object, for scripts.")
+def doctor(as_json: bool) -> None:
+    """Look for what makes task queues go wrong, and say of each finding how to mend it.
+
+    It asks Temporal, listens to the workers' heartbeats for some seconds, and asks the API, the queue monitor and this
+    machine. It changes nothing.
+
+    \b
+    workers     on a queue that no service has, of two services on one queue, without heartbeats
+    queues      that nobody polls, or not for all that they have
+    versions    of orderflow and of the SDK that disagree
+    clocks      that differ by more than 2 s
+    Temporal    unreachable, without our namespace or search attributes
+    here        API, queue monitor, data folder, ports
+
+    TEMPORAL_ADDRESS, … say which Temporal, unless a platform is up in the data folder: then it is that one's.
+
+    Exit status: 0 when nothing is wrong, or only warnings are told; 1 when there are errors.
+    """
+    from cli.doctor.command import doctor as run
+
+    run(as_json)
 
 
 @main.command()

@@ -45,6 +45,9 @@ class OrderClient:
     def cancel(self, order_id: str, *, wait: int = 0) -> dict[str, Any]:
         return self._ask("POST", f"/orders/{order_id}/cancel", params={"wait": wait})
 
+    def queues(self) -> dict[str, Any]:
+        return self._ask("GET", "/queues", timeout=10.0)
+
     def _ask(self, method: str, path: str, **options: Any) -> dict[str, Any]:
         try:
             response = self._http.request(method, path, **options)

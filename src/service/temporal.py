@@ -8,7 +8,7 @@ import socket
 from temporalio.client import Client
 from temporalio.contrib.pydantic import PydanticPayloadConverter
 from temporalio.converter import DataConverter
-from temporalio.envconfig import ClientConfig
+from temporalio.envconfig import ClientConfig, ClientConnectConfig
 from temporalio.runtime import Runtime
 from temporalio.service import RPCError
 
@@ -45,11 +45,16 @@ async def lazy_client(service: str, telemetry: Telemetry) -> Client:
     return await _client(service, telemetry, telemetry.temporal_runtime(HEARTBEAT_SECONDS), lazy=True)
 
 
-async def _client(service: str, telemetry: Telemetry, runtime: Runtime, *, lazy: bool) -> Client:
+def connect_config() -> ClientConnectConfig:
+    """What TEMPORAL_* and Temporal's configuration file say. Raises SettingError for what can't be used."""
     try:
-        config = ClientConfig.load_client_connect_config()
+        return ClientConfig.load_client_connect_config()
     except (RuntimeError, ValueError, TypeError, KeyError) as error:
         raise SettingError(f"TEMPORAL_* settings: {error}") from None
+
+
+async def _client(service: str, telemetry: Telemetry, runtime: Runtime, *, lazy: bool) -> Client:
+    config = connect_config()
     config.setdefault("target_host", "127.0.0.1:7233")
     return await Client.connect(
         **config,

@@ -9,14 +9,24 @@ from typing import Any
 
 from temporalio.api.enums.v1 import TaskQueueType
 from temporalio.client import Client
-from temporalio.worker import Interceptor, PollerBehaviorSimpleMaximum, UnsandboxedWorkflowRunner, Worker
+from temporalio.common import WorkerDeploymentVersion
+from temporalio.worker import (
+    Interceptor,
+    PollerBehaviorSimpleMaximum,
+    UnsandboxedWorkflowRunner,
+    Worker,
+    WorkerDeploymentConfig,
+)
 
 from contracts.registry import Service
 from service.endpoint import endpoint, served, told_to_stop
 from service.health import complaints
 from service.settings import WorkerSettings
 from service.temporal import connect
+from telemetry.logs import VERSION
 from telemetry.process import Telemetry
+
+DEPLOYMENT = "orderflow"
 
 _log = logging.getLogger(__name__)
 
@@ -61,6 +71,10 @@ async def _work(client: Client, task_queue: str, duties: Duties, settings: Worke
         max_cached_workflows=settings.max_cached_workflows,
         activity_task_poller_behavior=PollerBehaviorSimpleMaximum(settings.activity_pollers),
         workflow_task_poller_behavior=PollerBehaviorSimpleMaximum(settings.workflow_pollers),
+        # For people, in the worker's heartbeat: which of our versions runs. Tasks are not routed by it.
+        deployment_config=WorkerDeploymentConfig(
+            version=WorkerDeploymentVersion(DEPLOYMENT, VERSION), use_worker_versioning=False
+        ),
         # Heartbeats carry cancellations back, so they go out often; only long activities send any.
         max_heartbeat_throttle_interval=timedelta(seconds=1),
         default_heartbeat_throttle_interval=timedelta(seconds=1),

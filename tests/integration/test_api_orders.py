@@ -36,6 +36,7 @@ CALLS = {
     ("POST", "/orders/{order_id}/cancel"),
     ("GET", "/orders/{order_id}/history"),
     ("GET", "/healthz"),
+    ("GET", "/queues"),
     ("GET", "/readyz"),
     ("GET", "/metrics"),
 }

@@ -9,15 +9,22 @@ from temporalio.client import Client
 
 from api.app import create_app
 from api.orders import Orders
+from api.queues import QueueMonitor
 from service.http import http_server, listen
 
 
 @asynccontextmanager
-async def served(client: Client, api_keys: Mapping[str, str] | None = None) -> AsyncIterator[httpx.AsyncClient]:
-    """An HTTP client of the API, which is served on a port of its own and asks `client` for the orders."""
+async def served(
+    client: Client, api_keys: Mapping[str, str] | None = None, monitor_url: str = "http://127.0.0.1:1"
+) -> AsyncIterator[httpx.AsyncClient]:
+    """An HTTP client of the API, which is served on a port of its own and asks `client` for the orders.
+
+    Without `monitor_url` there is no queue monitor.
+    """
     listening = listen("127.0.0.1", 0, "TEST_API_PORT")
+    monitor = QueueMonitor(monitor_url)
     server = http_server(
-        create_app(Orders(client, step_timeout_seconds=3600), api_keys or {}, lambda _: (b"", "text/plain"))
+        create_app(Orders(client, step_timeout_seconds=3600), monitor, api_keys or {}, lambda _: (b"", "text/plain"))
     )
     serving = asyncio.create_task(server.serve([listening]))
     try:
@@ -27,3 +34,4 @@ async def served(client: Client, api_keys: Mapping[str, str] | None = None) -> A
     finally:
         server.should_exit = True
         await serving
+        await monitor.close()

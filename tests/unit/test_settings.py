@@ -21,6 +21,7 @@ SECRET = "hunter2"
         (ApiSettings, "ORDERFLOW_API_PORT", "70000"),
         (ApiSettings, "ORDERFLOW_API_KEYS", SECRET),
         (ApiSettings, "ORDERFLOW_API_KEYS", f"shop:{'0' * 64},shop:{'1' * 64}"),
+        (ApiSettings, "ORDERFLOW_MONITOR_URL", SECRET),
         (ApiSettings, "ORDERFLOW_STEP_TIMEOUT_SECONDS", "0"),
         (WorkerSettings, "ORDERFLOW_HEALTH_PORT", "-1"),
         (WorkerSettings, "ORDERFLOW_MAX_CONCURRENT_ACTIVITIES", SECRET),
