@@ -23,7 +23,7 @@ _TEXT = (
     '{{ range .Alerts }}{{ if eq .Status "resolved" }}Resolved{{ else }}{{ .Labels.severity | title }}{{ end }}: '
     "{{ .Annotations.summary }}\n"
     '{{ if eq .Status "firing" }}{{ .Annotations.description }}\n'
-    "Runbook:  {{ .Annotations.runbook_url }}\n{{ end }}\n{{ end }}"
+    "Runbook:      {{ .Annotations.runbook_url }}\n{{ end }}\n{{ end }}"
 )
 
 
