@@ -45,7 +45,7 @@ def amtool(*arguments: str) -> str:
 
 @pytest.mark.parametrize("settings", COMBINATIONS.values(), ids=COMBINATIONS.keys())
 def test_alertmanager_takes_the_configuration(tmp_path: Path, settings: dict[str, str]) -> None:
-    """Whatever is set, amtool finds nothing wrong with the file; only its owner can read it; nothing is left beside it."""
+    """Whatever is set, amtool finds nothing wrong with the file, and only its owner can read it."""
     file = tmp_path / "alertmanager.yml"
     rendered(file, settings)
     amtool("check-config", str(file))

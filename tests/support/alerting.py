@@ -44,7 +44,7 @@ class WebHook:
         taken = self
 
         class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:  # noqa: N802 - the base class's name
+            def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 if taken.status == 200:
                     taken.received.append(body)
@@ -112,7 +112,8 @@ def _running(command: list[str], log: Path, ready_url: str, environment: Mapping
         with httpx.Client(base_url=ready_url, trust_env=False) as client:
 
             def is_ready() -> bool:
-                assert process.poll() is None, log.read_text()
+                if process.poll() is not None:
+                    raise RuntimeError(f"{command[0]} has ended: {log.read_text()}")
                 try:
                     return client.get("/-/ready").status_code == 200
                 except httpx.TransportError as error:
