@@ -109,7 +109,9 @@ def alerting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Alerting]:
 
 
 def text_of(message: EmailMessage) -> str:
-    return str(message.get_content()).replace("\r\n", "\n")
+    body = message.get_body(("plain",))
+    assert body is not None
+    return str(body.get_content()).replace("\r\n", "\n")
 
 
 def test_an_order_that_nobody_ships_is_told_and_its_end_too(alerting: Alerting) -> None:
