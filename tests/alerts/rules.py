@@ -7,7 +7,11 @@ import yaml
 
 from tests.support.alerting import PROMETHEUS
 
-_METRIC = re.compile(r"\b(?:orderflow|http|process|temporal|alertmanager|prometheus)_[a-z_]+\b")
+# Neither a label in a selector, nor a template's variable.
+_METRIC = re.compile(
+    r"(?<![.$\w])(?:orderflow|http|process|temporal|alertmanager|prometheus)_[a-z_]+\b(?!(?:=|!=|=~|!~)['\"])"
+)
+_LABELS = re.compile(r"\b(?:by|on) \([^)]*\)")
 
 
 def rules() -> list[dict[str, Any]]:
@@ -34,4 +38,4 @@ def metrics_used() -> set[str]:
     told = [text for rule in rules() for text in (rule["expr"], *rule.get("annotations", {}).values())]
     for record in records:
         told = [text.replace(record, "") for text in told]
-    return {metric for text in told for metric in _METRIC.findall(text)}
+    return {metric for text in told for metric in _METRIC.findall(_LABELS.sub("", text))}

@@ -76,6 +76,11 @@ class WebHook:
         """Status and alert name of everything told so far."""
         return [(status, name) for status, name, _ in self.alerts()]
 
+    def unresolved(self) -> set[str]:
+        """The alerts whose end has not been told."""
+        newest = {alert["fingerprint"]: (status, name) for status, name, alert in self.alerts()}
+        return {name for status, name in newest.values() if status == "firing"}
+
     def alert(self, status: str, name: str, within_seconds: float, **labels: str) -> dict[str, Any]:
         """The first alert so called with this status and these labels, once it has arrived."""
 
