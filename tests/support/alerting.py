@@ -1,0 +1,182 @@
+"""A real Prometheus and a real Alertmanager with our configuration, and what receives their notifications."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import httpx
+import yaml
+
+from tests.conftest import lacking
+from tests.support.eventually import eventually
+from tests.support.platform import free_port
+
+OBSERVABILITY = Path(__file__).parents[2] / "observability"
+PROMETHEUS = OBSERVABILITY / "prometheus"
+RENDER = OBSERVABILITY / "alertmanager" / "render.py"
+
+Notification = dict[str, Any]
+
+
+def tool(*names: str) -> str:
+    """The first of these commands that is there; without any the test is skipped."""
+    for name in names:
+        if found := shutil.which(name):
+            return found
+    lacking(f"the command {names[0]} is not on PATH")
+    raise AssertionError("not reached")
+
+
+class WebHook:
+    """Takes what Alertmanager posts; it answers `status`."""
+
+    def __init__(self) -> None:
+        self.received: list[Notification] = []
+        self.status = 200
+        taken = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                if taken.status == 200:
+                    taken.received.append(body)
+                self.send_response(taken.status)
+                self.end_headers()
+
+            def log_message(self, format: str, *arguments: object) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", free_port()), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_port}/"
+        self._thread = threading.Thread(target=self._server.serve_forever)
+        self._thread.start()
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+    def alerts(self) -> list[tuple[str, str, dict[str, Any]]]:
+        """Everything told so far: status, alert name, the alert."""
+        return [
+            (alert["status"], alert["labels"]["alertname"], alert)
+            for notification in list(self.received)
+            for alert in notification["alerts"]
+        ]
+
+    def told(self) -> list[tuple[str, str]]:
+        """Status and alert name of everything told so far."""
+        return [(status, name) for status, name, _ in self.alerts()]
+
+    def unresolved(self) -> set[str]:
+        """The alerts whose end has not been told."""
+        newest = {alert["fingerprint"]: (status, name) for status, name, alert in self.alerts()}
+        return {name for status, name in newest.values() if status == "firing"}
+
+    def alert(self, status: str, name: str, within_seconds: float, **labels: str) -> dict[str, Any]:
+        """The first alert so called with this status and these labels, once it has arrived."""
+
+        def look() -> dict[str, Any]:
+            for one_status, one_name, alert in self.alerts():
+                if (one_status, one_name) == (status, name) and labels.items() <= alert["labels"].items():
+                    return alert
+            raise AssertionError(self.told())
+
+        return eventually(look, within_seconds)
+
+
+@contextmanager
+def web_hook() -> Iterator[WebHook]:
+    hook = WebHook()
+    try:
+        yield hook
+    finally:
+        hook.close()
+
+
+def render(file: Path, settings: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    """Run the script that writes Alertmanager's configuration, with nothing in its environment but `settings`."""
+    environment = {"PATH": os.environ["PATH"], **settings}
+    command = [sys.executable, str(RENDER), str(file)]
+    return subprocess.run(command, capture_output=True, text=True, env=environment, check=False, timeout=30)
+
+
+@contextmanager
+def _running(command: list[str], log: Path, ready_url: str, environment: Mapping[str, str]) -> Iterator[httpx.Client]:
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=output, env={**os.environ, **environment})
+    try:
+        with httpx.Client(base_url=ready_url, trust_env=False) as client:
+
+            def is_ready() -> bool:
+                if process.poll() is not None:
+                    raise RuntimeError(f"{command[0]} has ended: {log.read_text()}")
+                try:
+                    return client.get("/-/ready").status_code == 200
+                except httpx.TransportError as error:
+                    raise AssertionError(str(error)) from None
+
+            eventually(is_ready, 60)
+            yield client
+    finally:
+        process.terminate()
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+@contextmanager
+def alertmanager(folder: Path, settings: Mapping[str, str]) -> Iterator[httpx.Client]:
+    """An Alertmanager with the configuration that these settings make."""
+    command = tool("alertmanager", "prometheus-alertmanager")
+    rendered = render(folder / "alertmanager.yml", settings)
+    assert rendered.returncode == 0, rendered.stderr
+    port = free_port()
+    arguments = [
+        f"--config.file={folder / 'alertmanager.yml'}",
+        f"--storage.path={folder / 'alertmanager'}",
+        f"--web.listen-address=127.0.0.1:{port}",
+        "--cluster.listen-address=",
+    ]
+    with _running([command, *arguments], folder / "alertmanager.log", f"http://127.0.0.1:{port}", {}) as client:
+        yield client
+
+
+@contextmanager
+def prometheus(
+    folder: Path, ports: Mapping[int, int], alertmanager_port: int, environment: Mapping[str, str]
+) -> Iterator[httpx.Client]:
+    """A Prometheus with our configuration. `ports` has, for ports that it names, those that hold here."""
+    command = tool("prometheus")
+    port = free_port()
+    here = {**ports, 9090: port, 9093: alertmanager_port}
+    configuration = yaml.safe_load((PROMETHEUS / "prometheus.yml").read_text())
+    configuration["rule_files"] = [str(PROMETHEUS / pattern) for pattern in configuration["rule_files"]]
+    told = [*configuration["scrape_configs"], *configuration["alerting"]["alertmanagers"]]
+    for targets in (static for one in told for static in one["static_configs"]):
+        targets["targets"] = [_moved(target, here) for target in targets["targets"]]
+    (folder / "prometheus.yml").write_text(yaml.safe_dump(configuration))
+    arguments = [
+        f"--config.file={folder / 'prometheus.yml'}",
+        f"--storage.tsdb.path={folder / 'prometheus'}",
+        f"--web.listen-address=127.0.0.1:{port}",
+        "--enable-feature=expand-external-labels",
+    ]
+    url = f"http://127.0.0.1:{port}"
+    with _running([command, *arguments], folder / "prometheus.log", url, environment) as client:
+        yield client
+
+
+def _moved(target: str, ports: Mapping[int, int]) -> str:
+    host, _, port = target.rpartition(":")
+    return f"{host}:{ports[int(port)]}"
