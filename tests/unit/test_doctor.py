@@ -51,7 +51,7 @@ def facts(**changes: Any) -> Facts:
         version="0.1.0",
         temporal=WELL,
         api=Api("http://127.0.0.1:8080", True, "0.1.0"),
-        monitor=Monitor("http://127.0.0.1:8106", queues(0, AT)),
+        monitor=Monitor("http://127.0.0.1:8100", queues(0, AT)),
         machine=Machine(True, Path("data")),
     )
     return replace(known, **changes)
@@ -203,25 +203,25 @@ DISORDERS = [
         id="no namespace",
     ),
     pytest.param(
-        {"monitor": Monitor("http://127.0.0.1:8106", None)},
+        {"monitor": Monitor("http://127.0.0.1:8100", None)},
         "error monitor-unreachable",
-        ["http://127.0.0.1:8106", "orderflow start monitor"],
+        ["http://127.0.0.1:8100", "orderflow start monitor"],
         id="no monitor",
     ),
     pytest.param(
-        {"monitor": Monitor("http://127.0.0.1:8106", queues(60, AT))},
+        {"monitor": Monitor("http://127.0.0.1:8100", queues(60, AT))},
         "error monitor-stale",
         ["60 s ago", "orderflow logs --service monitor"],
         id="a monitor that sees nothing",
     ),
     pytest.param(
-        {"monitor": Monitor("http://127.0.0.1:8106", LACKING)},
+        {"monitor": Monitor("http://127.0.0.1:8100", LACKING)},
         "warning monitor-registry",
         ["order", "another version"],
         id="a monitor that watches other queues",
     ),
     pytest.param(
-        {"monitor": Monitor("http://127.0.0.1:8106", queues(0, AT, shipping=QueueState.STALLED))},
+        {"monitor": Monitor("http://127.0.0.1:8100", queues(0, AT, shipping=QueueState.STALLED))},
         "error stalled",
         ["shipping", "though workers live", "orderflow logs --service shipping"],
         id="workers that hang",
@@ -235,7 +235,7 @@ DISORDERS = [
     pytest.param(
         {"api": Api("http://127.0.0.1:8080", True, "0.1.0", "503 no monitor")},
         "error api-without-monitor",
-        ["503 no monitor", "ORDERFLOW_MONITOR_URL to http://127.0.0.1:8106"],
+        ["503 no monitor", "ORDERFLOW_MONITOR_URL to http://127.0.0.1:8100"],
         id="an API that does not find the monitor",
     ),
     pytest.param(
@@ -287,7 +287,7 @@ def test_nothing_runs_is_one_error() -> None:
     nothing = {
         "temporal": Temporal("127.0.0.1:7233", "default", Trouble.UNREACHABLE, "Connection refused"),
         "api": Api("http://127.0.0.1:8080", False),
-        "monitor": Monitor("http://127.0.0.1:8106", None),
+        "monitor": Monitor("http://127.0.0.1:8100", None),
         "machine": Machine(False, Path("data"), taken_ports={8080: "ORDERFLOW_API_PORT"}),
     }
     assert [one.kind for one in found(**nothing)] == ["nothing-runs", "port-taken"]
