@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from cli.doctor.facts import Ahead, Api, Facts, Kind, Machine, Monitor, Poller, Temporal, Trouble, Worker
-from cli.doctor.findings import Finding, Severity, findings, looked_at
+from cli.doctor.finding import Finding, Severity
+from cli.doctor.findings import findings, looked_at
 from contracts.queues import Queues, QueueState
 from contracts.registry import WORKERS
 from tests.support.monitor_http import queues

@@ -16,7 +16,8 @@ from rich.text import Text
 from temporalio.envconfig import ClientConnectConfig
 
 from cli.doctor.facts import Facts, Trouble
-from cli.doctor.findings import Finding, Severity, findings, looked_at
+from cli.doctor.finding import Finding, Severity
+from cli.doctor.findings import findings, looked_at
 from cli.doctor.machine import DoctorSettings, api_and_monitor, machine
 from cli.doctor.temporal import ask
 from cli.supervisor import Supervisor

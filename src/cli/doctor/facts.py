@@ -70,6 +70,10 @@ class Temporal:
     ahead: Ahead | None = None
     """The server's clock; None when it could not be measured."""
 
+    @property
+    def live_workers(self) -> list[Worker]:
+        return [worker for worker in self.workers if worker.is_live]
+
 
 @dataclass(frozen=True, slots=True)
 class Api:
