@@ -37,8 +37,8 @@ from benchmarks.watching import EVERY_SECONDS, Watching, step_service, watching
 from contracts.queues import QueueState
 
 MONITOR = "monitor"
-POLLERS = "pollers list"
-COUNTER = "no_poller_tasks"
+POLLERS = "pollers"
+COUNTER = "counter"
 RULES = (MONITOR, POLLERS, COUNTER)
 BACK_BOUND_SECONDS = 15.0
 
@@ -47,7 +47,8 @@ _STARTING_AT_ONCE = 2
 """Workers that start: each takes a CPU for a second."""
 _NEVER_STARTED_SECONDS = 70.0
 """A queue without a worker counts as absent after a minute's grace; the first task comes later."""
-_WELL_SECONDS = 120.0
+_WELL_SECONDS = 180.0
+_READY_SECONDS = 120.0
 _BACK_SECONDS = 180.0
 _ORPHANED = frozenset({QueueState.ORPHANED})
 _UNSERVED = frozenset({QueueState.ABSENT, QueueState.ORPHANED})
@@ -248,7 +249,7 @@ class Experiment:
             )
             self._workers.append(worker)
             assert worker.stdout is not None
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(_READY_SECONDS):
                 polls = float(await worker.stdout.readline())
         return worker, started, polls
 
@@ -314,7 +315,7 @@ async def _run(server: Server, runs: int, most_seconds: float, folder: Path) -> 
 
 
 def _told(done: Sequence[Run]) -> Table:
-    header = ["worker", "runs", *(f"{rule}\n{figure}" for rule in RULES for figure in ("median", "worst"))]
+    header = ["worker", "runs", *(f"{rule},\n{figure}" for rule in RULES for figure in ("median", "worst"))]
     rows = []
     for scenario in SCENARIOS:
         runs = [run for run in done if run.what is scenario.what]
@@ -327,8 +328,8 @@ def _told(done: Sequence[Run]) -> Table:
 
 
 def _back(done: Sequence[Run]) -> Table:
-    names = ("monitor\nfrom start", "monitor\nfrom poll", POLLERS, COUNTER)
-    header = ["worker back after", "runs", *(f"{name}\n{figure}" for name in names for figure in ("median", "worst"))]
+    names = (MONITOR, "from poll", POLLERS, COUNTER)
+    header = ["worker", "runs", *(f"{name},\n{figure}" for name in names for figure in ("median", "worst"))]
     rows = []
     for scenario in SCENARIOS:
         runs = [run for run in done if run.what is scenario.what]

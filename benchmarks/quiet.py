@@ -5,11 +5,14 @@ import dataclasses
 import json
 import os
 import signal
+import statistics
 import sys
 import tempfile
 import time
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +23,14 @@ from benchmarks import report
 from benchmarks.mixed_orders import MixedOrders
 from benchmarks.orders import console
 from benchmarks.ours import HEALTH_OFFSET, RunningPlatform, running_platform
+from benchmarks.outages import Outage, is_true, outages
 from benchmarks.processes import family_cpu_seconds, machine_cpu_seconds
 from benchmarks.report import Table
 from benchmarks.restarts import REPLACED, STOPPED, Restarts
 from contracts.queues import Queues, QueueState, QueueStatus
-from contracts.registry import BY_NAME
+from contracts.registry import BY_NAME, WORKERS, Thresholds
+from monitor.incidents import Turn
+from monitor.notices import Notice
 
 _WELL_SECONDS = 90.0
 """At the start every queue has to be ok within this."""
@@ -84,8 +90,9 @@ class Observer:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    alerts: list[str]
+    alerts: list[Notice]
     state_changes: list[str]
+    outages: dict[str, list[Outage]]
     orders: MixedOrders
     restarts: Restarts
     seen: Seen
@@ -99,6 +106,20 @@ class Result:
     def is_quiet(self) -> bool:
         return not self.alerts and not self.state_changes and not self.orders.wrong
 
+    @property
+    def firing(self) -> list[Notice]:
+        return [notice for notice in self.alerts if notice.state is Turn.FIRING]
+
+    @property
+    def false_alarms(self) -> list[Notice]:
+        return [notice for notice in self.firing if not is_true(notice, self.outages)]
+
+    @property
+    def outage_seconds(self) -> list[float]:
+        """How long services had no worker, the longest first."""
+        now = datetime.now(UTC)
+        return sorted((outage.seconds(now) for found in self.outages.values() for outage in found), reverse=True)
+
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
 @click.option("--minutes", default=30.0, type=click.FloatRange(0.5, 120), help="How long orders come.")
@@ -108,7 +129,8 @@ class Result:
 def main(minutes: float, orders_per_second: float, markdown: Path | None, json_file: Path | None) -> None:
     """Restart every worker in turn under load.
 
-    Exits with 1 at any alarm, change of state, or order that ends wrongly, and tells them.
+    Exits with 1 at any alarm, change of state, or order that ends wrongly, and tells them. An alarm is called true when
+    the queue had no worker for as long as the registry's threshold, by the workers' own words.
     """
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # Leave nothing running.
     with (
@@ -152,6 +174,7 @@ async def _run(platform: RunningPlatform, data_dir: Path, seconds: float, orders
     return Result(
         alerts=_alerts(data_dir),
         state_changes=_state_changes(data_dir)[changes_before:],
+        outages=outages(_worker_lines(data_dir)),
         orders=orders,
         restarts=restarts,
         seen=observer.seen,
@@ -172,9 +195,15 @@ async def _tell_now_and_then(data_dir: Path, orders: MixedOrders, restarts: Rest
         )
 
 
-def _alerts(data_dir: Path) -> list[str]:
+def _alerts(data_dir: Path) -> list[Notice]:
     file = data_dir / "alerts.jsonl"
-    return file.read_text().splitlines() if file.exists() else []
+    return [Notice.model_validate_json(line) for line in file.read_text().splitlines()] if file.exists() else []
+
+
+def _worker_lines(data_dir: Path) -> Iterator[str]:
+    for service in WORKERS:
+        for file in (data_dir / "logs").glob(f"{service.name}.jsonl*"):
+            yield from file.read_text().splitlines()
 
 
 def _state_changes(data_dir: Path) -> list[str]:
@@ -191,16 +220,22 @@ def _table(result: Result) -> Table:
         lasted = [one.ended - one.began for one in result.restarts.done if one.sort == sort]
         return f"{len(lasted)}, the longest took {max(lasted, default=0):.0f} s"
 
+    gaps, orphaned_seconds = result.outage_seconds, Thresholds().orphaned_seconds
+    outages_told = f"{len(gaps)}, median {statistics.median(gaps or [0]):.1f} s, longest {max(gaps, default=0):.1f} s"
     ends = ", ".join(f"{count} {end}" for end, count in result.orders.ends.most_common())
     rows = [
-        ["alerts", str(len(result.alerts))],
+        ["lines in alerts.jsonl", str(len(result.alerts))],
+        ["alarms", str(len(result.firing))],
+        [f"of these false: no outage of {orphaned_seconds:.0f} s or more", str(len(result.false_alarms))],
         ["changes of state", str(len(result.state_changes))],
         ["minutes", f"{result.seconds / 60:.1f}"],
         [f"workers {REPLACED}", restarts(REPLACED)],
         [f"workers {STOPPED}", restarts(STOPPED)],
         ["orders", f"{result.orders.ends.total()}: {ends}"],
         ["orders that ended wrongly", str(len(result.orders.wrong))],
-        ["longest without a live worker", longest(result.seen.unserved_seconds)],
+        ["times without any worker", outages_told],
+        [f"of these {orphaned_seconds:.0f} s or longer", str(sum(one >= orphaned_seconds for one in gaps))],
+        ["longest without a live worker, to the monitor", longest(result.seen.unserved_seconds)],
         ["longest that a task waited", longest(result.seen.oldest_seconds)],
         ["CPU that others took", f"{result.others_share:.0%} of one"],
         ["load average, 15 min", f"{result.load_average:.1f}"],
@@ -209,7 +244,7 @@ def _table(result: Result) -> Table:
 
 
 def _tell_alarms(result: Result) -> None:
-    for line in [*result.alerts, *result.state_changes, *result.orders.wrong]:
+    for line in [*map(Notice.model_dump_json, result.alerts), *result.state_changes, *result.orders.wrong]:
         console.print(line, style="red", soft_wrap=True, markup=False)
     for restart in result.restarts.done[-20:]:
         console.print(str(restart), style="dim", soft_wrap=True, markup=False)

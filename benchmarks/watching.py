@@ -1,5 +1,6 @@
 """The monitor's own parts, put together over queues that are made up."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -36,6 +37,7 @@ def step_service(name: str) -> Service:
 
 def watching(client: Client, services: Sequence[Service], receivers: Sequence[Receiver], folder: Path) -> Watching:
     """As in the monitor's own composition root. What it must not forget is kept in `folder`."""
+    logging.getLogger("monitor").setLevel(logging.ERROR)  # What it would tell of each change is told by the benchmark.
     board, watch = Board(), Watch(client)
     journal = Journal(folder / "monitor.json")
     delivery = Delivery(receivers, journal)
