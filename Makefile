@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: install demo up down test check bench bench-telemetry
+.PHONY: install demo up down test check bench bench-telemetry bench-monitor bench-quiet
 
 install:
 	@$(PYTHON) scripts/install.py dev
@@ -32,3 +32,10 @@ bench: install
 
 bench-telemetry: install
 	@$(BIN)/python -m benchmarks.telemetry
+
+bench-monitor: install
+	@$(BIN)/python -m benchmarks.detection
+	@$(BIN)/python -m benchmarks.monitor_cost
+
+bench-quiet: install
+	@$(BIN)/python -m benchmarks.quiet

@@ -15,8 +15,8 @@ import psutil
 from benchmarks.processes import TEMPORAL
 from cli.platform import PlatformSettings, programs
 
-_OFFSET = "ORDERFLOW_HEALTH_PORT_OFFSET"
-_ORDERFLOW = Path(sys.executable).parent / "orderflow"
+HEALTH_OFFSET = "ORDERFLOW_HEALTH_PORT_OFFSET"
+ORDERFLOW = Path(sys.executable).parent / "orderflow"
 _OURS = ("ORDERFLOW_", "TEMPORAL_", "OTEL_")
 
 
@@ -26,18 +26,21 @@ class RunningPlatform:
     temporal_address: str
     pids: Mapping[str, int]
     """Every process by its name, Temporal and the supervisor among them."""
+    environment: Mapping[str, str]
+    """For further `orderflow` commands about it."""
 
 
 @contextmanager
 def running_platform(data_dir: Path, settings: Mapping[str, str]) -> Iterator[RunningPlatform]:
     """Bring a platform up and take it down again. `settings` are environment variables on top of the defaults."""
-    environment = clean_environment() | {"ORDERFLOW_DATA_DIR": str(data_dir)} | _free_ports(data_dir) | dict(settings)
+    environment = clean_environment() | {"ORDERFLOW_DATA_DIR": str(data_dir)} | free_ports(data_dir) | dict(settings)
     try:
         _run(environment, "up", "--detach")
         yield RunningPlatform(
             api_url=f"http://127.0.0.1:{environment['ORDERFLOW_API_PORT']}",
             temporal_address=f"127.0.0.1:{environment['ORDERFLOW_TEMPORAL_PORT']}",
             pids=_pids(environment),
+            environment=environment,
         )
     finally:
         _run(environment, "down")
@@ -50,7 +53,7 @@ def clean_environment() -> dict[str, str]:
 
 def _run(environment: Mapping[str, str], *arguments: str) -> str:
     done = subprocess.run(
-        [str(_ORDERFLOW), *arguments], capture_output=True, text=True, env=environment, timeout=180, check=False
+        [str(ORDERFLOW), *arguments], capture_output=True, text=True, env=environment, timeout=180, check=False
     )
     if done.returncode:
         raise RuntimeError(f"orderflow {' '.join(arguments)}: {done.stdout}{done.stderr}")
@@ -63,15 +66,15 @@ def _pids(environment: Mapping[str, str]) -> dict[str, int]:
     return pids | {"supervisord": supervisor.pid} if supervisor else pids
 
 
-def _free_ports(data_dir: Path) -> dict[str, str]:
+def free_ports(data_dir: Path) -> dict[str, str]:
     """Each setting that says where something listens, set to what is free."""
     wanted = programs(PlatformSettings(data_dir=data_dir))
     ports = [(port, setting) for program in wanted for port, setting in program.ports.items()]
-    found = {setting: str(_free_port()) for _, setting in ports if setting != _OFFSET}
-    return found | {_OFFSET: str(_free_offset([port for port, setting in ports if setting == _OFFSET]))}
+    found = {setting: str(free_port()) for _, setting in ports if setting != HEALTH_OFFSET}
+    return found | {HEALTH_OFFSET: str(_free_offset([port for port, setting in ports if setting == HEALTH_OFFSET]))}
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as server:
         return int(server.getsockname()[1])
 

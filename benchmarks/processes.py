@@ -1,7 +1,8 @@
 """What processes use: CPU time and memory, by name."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 import psutil
@@ -29,13 +30,34 @@ class Processes:
         """CPU time since each process began, user and system, with that of this process and of the whole machine."""
         found = {name: _cpu_seconds(process) for name, process in self._processes.items()}
         found[GENERATOR] = _cpu_seconds(psutil.Process(os.getpid()))
-        machine = psutil.cpu_times()
         # Less what is counted here already: what is left is the noise under which all this is measured.
-        found[OTHERS] = machine.user + machine.system + machine.nice - sum(found.values())
+        found[OTHERS] = machine_cpu_seconds() - sum(found.values())
         return found
 
     def memory(self) -> dict[str, Memory]:
         return {name: _memory(process) for name, process in self._processes.items()}
+
+
+def machine_cpu_seconds() -> float:
+    """CPU time that the whole machine has used."""
+    machine = psutil.cpu_times()
+    return machine.user + machine.system + machine.nice
+
+
+def family_cpu_seconds(pids: Iterable[int]) -> float:
+    """CPU time of these processes and all that they have started, also of those that have ended."""
+    used = 0.0
+    for pid in pids:
+        try:
+            family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
+        except psutil.NoSuchProcess:
+            continue
+        for process in family:
+            # One that ends meanwhile is told of by its parent from then on.
+            with suppress(psutil.NoSuchProcess):
+                times = process.cpu_times()
+                used += times.user + times.system + times.children_user + times.children_system
+    return used
 
 
 def _cpu_seconds(process: psutil.Process) -> float:

@@ -45,6 +45,8 @@ class Verdict:
     """When the last worker was last heard of; None while one is live."""
     was_served: bool = False
     """Whether a worker was live since the server has answered."""
+    waited_seconds: float | None = None
+    """When tasks were last seen to wait; None since a worker was live."""
 
 
 def first(at_seconds: float) -> Verdict:
@@ -81,6 +83,7 @@ def _remembering(before: Verdict, at_seconds: float) -> Verdict:
             heard_seconds=None,
             lost_seconds=None,
             was_served=False,
+            waited_seconds=None,
         )
     return replace(before, answered_seconds=at_seconds)
 
@@ -90,13 +93,21 @@ def _noted(before: Verdict, seen: Observation, at_seconds: float) -> Verdict:
     heard = at_seconds - seen.silence_seconds if seen.silence_seconds is not None else None
     if _is_served(seen):
         since = before.served_since_seconds if before.served_since_seconds is not None else at_seconds
-        return replace(before, served_since_seconds=since, heard_seconds=heard, lost_seconds=None, was_served=True)
+        return replace(
+            before,
+            served_since_seconds=since,
+            heard_seconds=heard,
+            lost_seconds=None,
+            was_served=True,
+            waited_seconds=None,
+        )
     lost = before.lost_seconds
     if lost is None:
         fell_silent = heard is not None and (before.heard_seconds is None or heard >= before.heard_seconds - 1)
         # One that stopped by itself is listed no more: it was there until now, whatever others are still listed.
         lost = heard if fell_silent else at_seconds
-    return replace(before, served_since_seconds=None, heard_seconds=None, lost_seconds=lost)
+    waited = at_seconds if _waits(seen) else before.waited_seconds
+    return replace(before, served_since_seconds=None, heard_seconds=None, lost_seconds=lost, waited_seconds=waited)
 
 
 def _is_served(seen: Observation) -> bool:
@@ -119,6 +130,9 @@ def _condition(noted: Verdict, seen: Observation, at_seconds: float, thresholds:
     assert noted.lost_seconds is not None
     state = QueueState.ORPHANED if _waits(seen) else QueueState.ABSENT
     silent = at_seconds - noted.lost_seconds
+    if state is QueueState.ABSENT and noted.waited_seconds is not None:
+        # Tasks that wait no more were most likely taken, by a worker that has not been heard of yet.
+        silent = min(silent, at_seconds - noted.waited_seconds)
     if silent < (thresholds.orphaned_seconds if state is QueueState.ORPHANED else thresholds.absent_seconds):
         return None
     if not noted.was_served and at_seconds - noted.known_since_seconds < GRACE_SECONDS[state]:

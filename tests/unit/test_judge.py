@@ -141,6 +141,15 @@ def test_a_worker_that_is_back_is_told_within_15_seconds(
     assert {verdict.state for at, verdict in found if at > 15.0} == {QueueState.OK}
 
 
+@given(moments, moments, moments, st.floats(30, 600))
+def test_an_orphan_that_is_taken_is_no_absence(beat: float, look: float, read: float, lasted: float) -> None:
+    """A worker takes what waited before it is heard of: the queue goes from orphaned to ok, without a word between."""
+    workers = [Worker(end=-lasted, killed=True), Worker(0.0, first_beat_after=beat)]
+    model = Model(workers, [(-lasted, 0.1)], look, read)
+    states = [verdict.state for at, verdict in model.verdicts(40.0, start=-lasted - 60) if at >= 0]
+    assert set(states) <= {QueueState.ORPHANED, QueueState.OK}
+
+
 @given(moments, moments, moments, st.floats(0, 4), moments)
 def test_a_restart_is_no_alarm(beat: float, look: float, read: float, gap: float, again: float) -> None:
     """The only worker is stopped and started within seconds, while tasks come: the queue stays ok."""
