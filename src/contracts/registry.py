@@ -29,7 +29,7 @@ class Thresholds:
 
     absent_seconds: float = 15.0
     """Nothing waits: since the last sign of life of any worker."""
-    orphaned_seconds: float = 8.0
+    orphaned_seconds: float = 9.0
     """Tasks wait: since the last sign of life of any worker."""
     stalled_seconds: float = 60.0
     """Workers live, and yet the oldest task has waited this long."""

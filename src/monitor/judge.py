@@ -61,12 +61,12 @@ def judge(before: Verdict, seen: Observation | None, at_seconds: float, threshol
         return replace(before, state=QueueState.UNKNOWN, since_seconds=since, candidate=None, candidate_looks=0)
     noted = _noted(_remembering(before, at_seconds), seen, at_seconds)
     condition = _condition(noted, seen, at_seconds, thresholds)
-    if condition is None or condition is before.state:
+    if condition is before.state:
         return replace(noted, candidate=None, candidate_looks=0)
     same = condition is before.candidate
     since = before.candidate_since_seconds if same else at_seconds
     looks = before.candidate_looks + 1 if same else 1
-    if looks >= _LOOKS_TO_CHANGE:
+    if looks >= _LOOKS_TO_CHANGE and _is_due(condition, noted, at_seconds, thresholds):
         began = since if condition is QueueState.OK else _began(condition, noted, seen, at_seconds)
         return replace(noted, state=condition, since_seconds=began, candidate=None, candidate_looks=0)
     return replace(noted, candidate=condition, candidate_since_seconds=since, candidate_looks=looks)
@@ -119,25 +119,29 @@ def _waits(seen: Observation) -> bool:
     return seen.backlog > 0 and seen.oldest_seconds >= _NOTICED_SECONDS
 
 
-def _condition(noted: Verdict, seen: Observation, at_seconds: float, thresholds: Thresholds) -> QueueState | None:
-    """What this look speaks for; None when it is too early to say."""
-    if noted.served_since_seconds is not None:
-        # After an outage old tasks are no news: what counts is how long they have waited although workers live.
-        waited = min(seen.oldest_seconds, at_seconds - noted.served_since_seconds) if seen.backlog > 0 else 0.0
-        # Left at half of what it takes to enter, so that a queue at the border does not flap.
-        bound = thresholds.stalled_seconds / (2 if noted.state is QueueState.STALLED else 1)
-        return QueueState.STALLED if waited > bound else QueueState.OK
+def _condition(noted: Verdict, seen: Observation, at_seconds: float, thresholds: Thresholds) -> QueueState:
+    """What this look speaks for."""
+    if noted.served_since_seconds is None:
+        return QueueState.ORPHANED if _waits(seen) else QueueState.ABSENT
+    # After an outage old tasks are no news: what counts is how long they have waited although workers live.
+    waited = min(seen.oldest_seconds, at_seconds - noted.served_since_seconds) if seen.backlog > 0 else 0.0
+    # Left at half of what it takes to enter, so that a queue at the border does not flap.
+    bound = thresholds.stalled_seconds / (2 if noted.state is QueueState.STALLED else 1)
+    return QueueState.STALLED if waited > bound else QueueState.OK
+
+
+def _is_due(condition: QueueState, noted: Verdict, at_seconds: float, thresholds: Thresholds) -> bool:
+    """Whether no worker has been heard of for long enough. What else there is to wait for, tasks have waited for."""
+    if condition not in GRACE_SECONDS:
+        return True
     assert noted.lost_seconds is not None
-    state = QueueState.ORPHANED if _waits(seen) else QueueState.ABSENT
     silent = at_seconds - noted.lost_seconds
-    if state is QueueState.ABSENT and noted.waited_seconds is not None:
+    if condition is QueueState.ABSENT and noted.waited_seconds is not None:
         # Tasks that wait no more were most likely taken, by a worker that has not been heard of yet.
         silent = min(silent, at_seconds - noted.waited_seconds)
-    if silent < (thresholds.orphaned_seconds if state is QueueState.ORPHANED else thresholds.absent_seconds):
-        return None
-    if not noted.was_served and at_seconds - noted.known_since_seconds < GRACE_SECONDS[state]:
-        return None
-    return state
+    if not noted.was_served and at_seconds - noted.known_since_seconds < GRACE_SECONDS[condition]:
+        return False
+    return silent >= (thresholds.orphaned_seconds if condition is QueueState.ORPHANED else thresholds.absent_seconds)
 
 
 def _began(condition: QueueState, noted: Verdict, seen: Observation, at_seconds: float) -> float:
