@@ -1,8 +1,13 @@
 """What the tests share."""
 
 import os
+import signal
 
 import pytest
+
+# Commands that tests start are ended by Ctrl-C, also when the tests run in the background of a shell, which makes all
+# that it starts there ignore it. What a handler takes is not inherited as ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 REQUIRED = os.environ.get("ORDERFLOW_REQUIRE_BACKENDS") == "1"
 
