@@ -5,6 +5,13 @@ import signal
 
 import pytest
 
+# Modules of checks that are no test modules; here, before any of them is imported.
+pytest.register_assert_rewrite(
+    "tests.faults.checks",
+    "tests.faults.disturbances",
+    "tests.monitor.alerts",
+    "tests.telemetry.trees",
+)
 # Commands that tests start are ended by Ctrl-C, also when the tests run in the background of a shell, which makes all
 # that it starts there ignore it. What a handler takes is not inherited as ignored.
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -8,8 +8,6 @@ import pytest
 import workers.inventory
 from tests.support.platform import RunningPlatform, running_platform
 
-pytest.register_assert_rewrite("tests.faults.checks", "tests.faults.disturbances")
-
 BUSINESS_SKUS = [f"PART-{number:04}" for number in range(1000)]
 """Articles of the test platform beside those of the demo's catalogue."""
 

@@ -7,8 +7,6 @@ import pytest
 from tests.support.platform import RunningPlatform, running_platform
 from tests.support.telemetry_back_end import RecordingBackEnd, recording_back_end
 
-pytest.register_assert_rewrite("tests.monitor.alerts")
-
 
 @pytest.fixture(scope="session")
 def webhook() -> Iterator[RecordingBackEnd]:

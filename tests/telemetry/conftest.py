@@ -7,8 +7,6 @@ import pytest
 from tests.support.otlp import Receiver, otlp_receiver
 from tests.support.platform import RunningPlatform, running_platform
 
-pytest.register_assert_rewrite("tests.faults.checks", "tests.faults.disturbances", "tests.telemetry.trees")
-
 
 @pytest.fixture(scope="session")
 def receiver() -> Iterator[Receiver]:
