@@ -112,8 +112,9 @@ class Watch:
 
 
 def _has_free_slots(beat: WorkerHeartbeat) -> bool:
+    """Whether it could take one more of each kind of task that it takes; of the others it has no slots at all."""
     slots = (beat.activity_task_slots_info, beat.workflow_task_slots_info)
-    return all(one.current_available_slots > 0 for one in slots)
+    return all(one.current_available_slots > 0 for one in slots if one.current_available_slots + one.current_used_slots)
 
 
 def _kinds(service: Service) -> tuple[TaskQueueType.ValueType, ...]:
