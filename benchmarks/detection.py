@@ -126,8 +126,11 @@ class Experiment:
         return self.done
 
     async def end(self) -> None:
+        """Leave no worker, not even a stopped one."""
         for worker in self._workers:
-            await _end(worker)
+            if worker.returncode is None:
+                worker.kill()
+                await worker.wait()
 
     @asynccontextmanager
     async def _all_rules(self, queues: Mapping[What, Sequence[str]], folder: Path) -> AsyncIterator[None]:
