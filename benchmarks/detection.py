@@ -126,8 +126,11 @@ class Experiment:
         return self.done
 
     async def end(self) -> None:
+        """Leave no worker, not even a stopped one."""
         for worker in self._workers:
-            await _end(worker)
+            if worker.returncode is None:
+                worker.kill()
+                await worker.wait()
 
     @asynccontextmanager
     async def _all_rules(self, queues: Mapping[What, Sequence[str]], folder: Path) -> AsyncIterator[None]:
@@ -292,7 +295,10 @@ def main(runs: int, most_minutes: float, markdown: Path | None, json_file: Path 
     with tempfile.TemporaryDirectory(prefix="orderflow-detection-") as folder, running_temporal(Path(folder)) as server:
         ours = (os.getpid(),)
         began, cpu_before = time.monotonic(), machine_cpu_seconds() - family_cpu_seconds(ours)
-        done = asyncio.run(_run(server, runs, most_minutes * 60, Path(folder)))
+        try:
+            done = asyncio.run(_run(server, runs, most_minutes * 60, Path(folder)))
+        except asyncio.CancelledError:
+            sys.exit(143)
         lasted = time.monotonic() - began
         others_share = (machine_cpu_seconds() - family_cpu_seconds(ours) - cpu_before) / lasted
     found = [_told(done), _back(done)]
@@ -308,6 +314,10 @@ def main(runs: int, most_minutes: float, markdown: Path | None, json_file: Path 
 
 
 async def _run(server: Server, runs: int, most_seconds: float, folder: Path) -> list[Run]:
+    # Only this task: were all cancelled at once, as at an exit, the driver's worker would not end.
+    task = asyncio.current_task()
+    assert task is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     experiment = Experiment(server, await Client.connect(server.address), most_seconds)
     try:
         return await experiment.run(runs, folder)

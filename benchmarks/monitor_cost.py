@@ -32,7 +32,7 @@ from benchmarks.watcher import Looks, queue_names
 CALLS_BOUND = 2
 """A queue and look, at most."""
 _WORKERS_A_PROCESS = 50
-_SETTLING_SECONDS = 8.0
+_SETTLING_SECONDS = 15.0
 
 
 @dataclass(frozen=True, slots=True)

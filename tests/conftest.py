@@ -3,6 +3,7 @@
 import os
 import signal
 
+import hypothesis
 import pytest
 
 # Modules of checks that are no test modules; here, before any of them is imported.
@@ -15,6 +16,10 @@ pytest.register_assert_rewrite(
 # Commands that tests start are ended by Ctrl-C, also when the tests run in the background of a shell, which makes all
 # that it starts there ignore it. What a handler takes is not inherited as ignored.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# How long an example takes says how busy the machine is.
+hypothesis.settings.register_profile("orderflow", deadline=None)
+hypothesis.settings.load_profile("orderflow")
 
 REQUIRED = os.environ.get("ORDERFLOW_REQUIRE_BACKENDS") == "1"
 

@@ -87,10 +87,12 @@ class Monitor:
     async def _count(self, now_seconds: float, before: dict[str, Verdict]) -> None:
         """The orders that wait, for queues that are not well: at once when one has changed, else now and then."""
         unwell = [s for s in self._services if self._verdicts[s.name].state in _UNWELL]
-        changed = any(self._verdicts[s.name].state is not before[s.name].state for s in unwell)
-        if changed or now_seconds - self._counted_seconds >= _COUNT_WAITING_SECONDS:
-            self._waiting = await self._waiting_orders.of(unwell) if unwell else {}
-            self._counted_seconds = now_seconds
+        if now_seconds - self._counted_seconds >= _COUNT_WAITING_SECONDS:
+            self._counted_seconds, due = now_seconds, unwell
+        else:
+            due = [s for s in unwell if self._verdicts[s.name].state is not before[s.name].state]
+        kept = {s.name: self._waiting[s.name] for s in unwell if s.name in self._waiting and s not in due}
+        self._waiting = kept | (await self._waiting_orders.of(due) if due else {})
         if now_seconds - self._counted_old_seconds >= _COUNT_OLD_SECONDS:
             self._counted_old_seconds = now_seconds
             try:

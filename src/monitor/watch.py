@@ -92,7 +92,7 @@ class Watch:
         found: dict[str, list[_Worker]] = defaultdict(list)
         for key, beat in listed.items():
             if beat.status != WorkerStatus.WORKER_STATUS_SHUTTING_DOWN:
-                found[beat.task_queue].append(_Worker(self._heartbeats.age_seconds(key), _has_free_slots(beat)))
+                found[beat.task_queue].append(_Worker(self._heartbeats.age_seconds(key), has_free_slots(beat)))
         return found
 
     async def _listed(self) -> AsyncIterator[WorkerHeartbeat]:
@@ -111,10 +111,13 @@ class Watch:
                 return
 
 
-def _has_free_slots(beat: WorkerHeartbeat) -> bool:
-    """Whether it could take one more of each kind of task that it takes; of the others it has no slots at all."""
+def has_free_slots(beat: WorkerHeartbeat) -> bool:
+    """Whether it could take a task more of each type that it takes at all."""
     slots = (beat.activity_task_slots_info, beat.workflow_task_slots_info)
-    return all(one.current_available_slots > 0 for one in slots if one.current_available_slots + one.current_used_slots)
+    # Of a type that it does not take, a worker has no slot, neither free nor used.
+    return all(
+        one.current_available_slots > 0 for one in slots if one.current_available_slots or one.current_used_slots
+    )
 
 
 def _kinds(service: Service) -> tuple[TaskQueueType.ValueType, ...]:

@@ -38,7 +38,6 @@ async def run(client: Client, world: World, script: Script, step_timeout_seconds
 
 @settings(
     max_examples=60,
-    deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
@@ -70,7 +69,6 @@ async def test_all_or_nothing(client: Client, world: World, script: Script) -> N
 
 @settings(
     max_examples=12,
-    deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
