@@ -21,7 +21,8 @@ _MOST_TOLD = 10
 _PAGE = 200
 _MOST_DESCRIBED = 50
 """Orders between steps that are asked what they wait for; of more than these the count is a least."""
-_MOST_HALVINGS = 20
+_MOST_HALVINGS = 32
+"""Of the time below, until a millisecond is left."""
 _LONGEST = timedelta(days=30)
 """How far back the search for the oldest orders goes: as long as orders are kept."""
 _ANSWER_SECONDS = 5.0
