@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 import pytest
+import yaml
 from temporalio import activity
 
 import workflow.order
@@ -84,3 +85,18 @@ def test_the_platform_s_programs() -> None:
         assert program.command[1:] == (("worker", service.name) if service.task_queue else (service.name,))
         assert list(program.ports) == [service.port]
         assert f":{service.port}/" in program.health_url
+
+
+def test_prometheus_scrapes_each_service() -> None:
+    """Prometheus' configuration has each service of the registry at its port, and no other of ours."""
+    path = Path(__file__).parents[2] / "observability" / "prometheus" / "prometheus.yml"
+    jobs = [
+        job for job in yaml.safe_load(path.read_text())["scrape_configs"] if job["job_name"].startswith("orderflow")
+    ]
+    scraped = {
+        (static["labels"]["service"], target)
+        for job in jobs
+        for static in job["static_configs"]
+        for target in static["targets"]
+    }
+    assert scraped == {(service.name, f"127.0.0.1:{service.port}") for service in SERVICES}
