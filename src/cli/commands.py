@@ -57,6 +57,10 @@ def status(as_json: bool) -> None:
 def start(service: str) -> None:
     platform = Platform(console.print)
     platform.require_up()
+    [found] = statuses(platform.supervisor, [platform.program(service)])
+    if found.state == "unhealthy":
+        console.print(f"  {service} is up and does not do its work; it is stopped first")
+        platform.supervisor.stop(service)
     try:
         platform.supervisor.start(service)
     except SupervisorError as error:

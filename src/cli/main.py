@@ -135,7 +135,7 @@ _services = click.argument("service", type=click.Choice(["temporal", *(s.name fo
 @main.command()
 @_services
 def start(service: str) -> None:
-    """Start one SERVICE of the running platform, and wait until it is ready."""
+    """Start one SERVICE of the running platform, and wait until it is ready. One that hangs is stopped first."""
     from cli.commands import start as run
 
     run(service)

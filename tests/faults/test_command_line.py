@@ -1,10 +1,15 @@
 """The command line against a running platform, and its refusals."""
 
 import json
+import os
+import signal
 import socket
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
+import psutil
 import pytest
 
 from contracts.registry import BY_NAME
@@ -49,6 +54,22 @@ def test_status(platform: RunningPlatform) -> None:
         assert status["task_queue"] == (BY_NAME[name].task_queue if name in BY_NAME else None)
         assert platform.http.get(status["health_url"]).status_code == 200
     assert len({status["pid"] for status in found.values()}) == len(found)
+
+
+def test_start_of_a_service_that_hangs(platform: RunningPlatform) -> None:
+    """`orderflow start` of a service whose process is there and does nothing puts another in its place."""
+    hung = platform.pid("notification")
+    eventually(lambda: psutil.Process(hung).create_time() < time.time() - 31, 40)  # Until then it counts as starting.
+    os.kill(hung, signal.SIGSTOP)
+    try:
+        assert "stopped first" in platform.run("start", "notification").stdout
+    finally:
+        with suppress(ProcessLookupError):
+            os.kill(hung, signal.SIGCONT)
+    status = platform.status()["notification"]
+    assert status["state"] == "running"
+    assert status["pid"] != hung
+    check_completed_once(platform, platform.place())
 
 
 def test_up_twice(platform: RunningPlatform) -> None:
