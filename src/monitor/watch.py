@@ -3,19 +3,21 @@
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from math import inf
 
 from temporalio.api.enums.v1 import TaskQueueType, WorkerStatus
 from temporalio.api.taskqueue.v1 import TaskQueue, TaskQueueStats
 from temporalio.api.worker.v1 import WorkerHeartbeat
-from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest, ListWorkersRequest
+from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest, DescribeTaskQueueResponse, ListWorkersRequest
 from temporalio.client import Client
 from temporalio.service import RPCError
 
 from contracts.registry import Service
 from monitor.heartbeats import Heartbeats
+from monitor.newcomers import Newcomers
 from monitor.observation import Observation
 
 _ANSWER_SECONDS = 3.0
@@ -36,6 +38,7 @@ class Watch:
     def __init__(self, client: Client) -> None:
         self._client = client
         self._heartbeats = Heartbeats()
+        self._newcomers: dict[str, Newcomers] = defaultdict(Newcomers)
         # Our clock, but one that is never set: by it heartbeats age.
         self._started_seconds = time.time() - time.monotonic()
         self._turns = asyncio.Semaphore(_AT_ONCE)
@@ -49,32 +52,44 @@ class Watch:
         """
         watched = list(services)
         try:
-            workers = await self._workers()
+            listed = {beat.worker_instance_key: beat async for beat in self._listed()}
         except (RPCError, RuntimeError, TimeoutError):  # A lazy client's first connection fails as RuntimeError.
             return {service.name: None for service in watched}
-        found = await asyncio.gather(*(self._queue(service, workers) for service in watched))
+        workers = self._workers(listed)
+        heard_of = {beat.worker_identity for beat in listed.values()}
+        found = await asyncio.gather(*(self._queue(service, workers, heard_of) for service in watched))
         return {service.name: seen for service, seen in zip(watched, found, strict=True)}
 
-    async def _queue(self, service: Service, workers: Mapping[str, list[_Worker]]) -> Observation | None:
+    async def _queue(
+        self, service: Service, workers: Mapping[str, list[_Worker]], heard_of: Collection[str]
+    ) -> Observation | None:
         assert service.task_queue is not None
-        serving = workers.get(service.task_queue, [])
         try:
-            stats = [await self._stats(service.task_queue, kind) for kind in _kinds(service)]
+            described = [await self._describe(service.task_queue, kind) for kind in _kinds(service)]
         except (RPCError, TimeoutError):
             return None
+        stats = [one.stats for one in described]
+        now_seconds = time.monotonic()
+        polling = {poller.identity for one in described for poller in one.pollers}
+        newcomers = self._newcomers[service.task_queue].after(polling, now_seconds)
+        self._newcomers[service.task_queue] = newcomers
+        serving = [
+            *workers.get(service.task_queue, []),
+            *(_Worker(age, has_free_slots=True) for age in newcomers.ages_seconds(heard_of, now_seconds)),
+        ]
         return Observation(
             backlog=sum(one.approximate_backlog_count for one in stats),
             oldest_seconds=max(_oldest_seconds(one) for one in stats),
-            heartbeat_ages_seconds=tuple(sorted(worker.age_seconds for worker in serving)),
+            ages_seconds=tuple(sorted(worker.age_seconds for worker in serving if worker.age_seconds < inf)),
             has_free_slots=any(worker.has_free_slots for worker in serving),
             added_per_second=sum(one.tasks_add_rate for one in stats),
             dispatched_per_second=sum(one.tasks_dispatch_rate for one in stats),
         )
 
-    async def _stats(self, task_queue: str, kind: TaskQueueType.ValueType) -> TaskQueueStats:
+    async def _describe(self, task_queue: str, kind: TaskQueueType.ValueType) -> DescribeTaskQueueResponse:
         async with self._turns:
             self.calls += 1
-            described = await self._client.workflow_service.describe_task_queue(
+            return await self._client.workflow_service.describe_task_queue(
                 DescribeTaskQueueRequest(
                     namespace=self._client.namespace,
                     task_queue=TaskQueue(name=task_queue),
@@ -83,11 +98,9 @@ class Watch:
                 ),
                 timeout=timedelta(seconds=_ANSWER_SECONDS),
             )
-        return described.stats
 
-    async def _workers(self) -> dict[str, list[_Worker]]:
+    def _workers(self, listed: Mapping[str, WorkerHeartbeat]) -> dict[str, list[_Worker]]:
         """Those that are not shutting down, by task queue."""
-        listed = {beat.worker_instance_key: beat async for beat in self._listed()}
         self._heartbeats = self._heartbeats.after(listed, self._started_seconds + time.monotonic())
         found: dict[str, list[_Worker]] = defaultdict(list)
         for key, beat in listed.items():

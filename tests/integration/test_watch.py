@@ -68,6 +68,20 @@ async def test_a_queue_from_its_first_task_to_a_full_worker(client: Client) -> N
     await eventually_async(lambda: seen(watch), is_it=lambda found: found.silence_seconds is None)
 
 
+async def test_a_new_worker_counts_from_its_first_poll(client: Client) -> None:
+    """A worker that polls counts as live, also before its first heartbeat; one from before the first look does not."""
+    rare = Runtime(telemetry=TelemetryConfig(), worker_heartbeat_interval=timedelta(seconds=60))
+    silent = await Client.connect(client.service_client.config.target_host, runtime=rare, identity="silent")
+
+    @activity.defn(name="pack")
+    async def pack() -> None: ...
+
+    watch = Watch(client)
+    assert (await seen(watch)).silence_seconds is None
+    async with Worker(silent, task_queue="packing", activities=[pack]):
+        await eventually_async(lambda: seen(watch), 5, is_it=lambda found: found.live_workers(FRESH_SECONDS) == 1)
+
+
 async def test_a_server_that_does_not_answer() -> None:
     """Without an answer there is no observation, not an empty one."""
     nowhere = await Client.connect("127.0.0.1:1", lazy=True)
