@@ -11,9 +11,9 @@ from threading import Thread
 
 import pytest
 
-from contracts.registry import BY_NAME
 from tests.support.eventually import eventually
 from tests.support.platform import ORDERFLOW, RunningPlatform, running_platform
+from tests.support.services import VISITED
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +68,7 @@ def test_an_order_s_story(platform: RunningPlatform, order_id: str) -> None:
     told = [line.split(maxsplit=3)[1:] for line in lines]
     assert told[0] == ["api", "INFO", "order received"]
     assert told[-1] == ["order", "INFO", "order completed"]
-    assert {service for service, *_ in told} == set(BY_NAME)
+    assert {service for service, *_ in told} == {service.name for service in VISITED}
     assert ["payment", "INFO", "take_payment started attempt=3"] in told
     assert sum(level == "WARN" for _, level, _ in told) == 2
     assert "\x1b" not in "".join(lines)

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from contracts.registry import SERVICES, Service
+from contracts.registry import Service
 from telemetry import names
 from tests.support.eventually import eventually
 from tests.support.otlp import Receiver
 from tests.support.platform import RunningPlatform
+from tests.support.services import VISITED
 
-VISITED = tuple(service for service in SERVICES if service.task_queue or service.name == "api")
 each_service = pytest.mark.parametrize("service", VISITED, ids=lambda service: service.name)
 
 

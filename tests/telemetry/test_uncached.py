@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from contracts.registry import SERVICES
 from tests.support.eventually import eventually
 from tests.support.otlp import Receiver
 from tests.support.platform import RunningPlatform, running_platform
+from tests.support.services import VISITED
 from tests.telemetry.test_traces import CANCELLED_IN_PAYMENT, COMPLETED, DECLINED, cancelled_in_payment
 from tests.telemetry.trees import until_tree
 
@@ -58,6 +58,6 @@ def test_grpc(uncached: RunningPlatform, receiver: Receiver) -> None:
     order = uncached.end(uncached.place())
     until_tree(receiver, order["trace_id"], COMPLETED)
     spans = receiver.trace(order["trace_id"])
-    assert {(span.service, span.transport) for span in spans} == {(service.name, "grpc") for service in SERVICES}
-    pids = [uncached.pid(service.name) for service in SERVICES]
+    assert {(span.service, span.transport) for span in spans} == {(service.name, "grpc") for service in VISITED}
+    pids = [uncached.pid(service.name) for service in VISITED]
     eventually(lambda: all(receiver.points(pid, "process.cpu.time") for pid in pids))
