@@ -71,7 +71,7 @@ class Doctor:
 async def doctor(server: Client, tmp_path: Path) -> AsyncIterator[Doctor]:
     """With a real API, and a queue monitor to which all looks well."""
     others = {name: value for name, value in os.environ.items() if not name.startswith(("ORDERFLOW_", "TEMPORAL_"))}
-    async with answering(queues(-12).model_dump_json()) as monitor, served(server, monitor_url=monitor) as api:
+    async with answering(lambda: queues().model_dump_json()) as monitor, served(server, monitor_url=monitor) as api:
         yield Doctor(
             others
             | {

@@ -5,7 +5,7 @@ import json
 import os
 import pty
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
 import httpx
@@ -21,8 +21,8 @@ from tests.support.platform import ORDERFLOW
 
 
 def ok() -> str:
-    """All is well; young for as long as a test may take."""
-    return queues(-12).model_dump_json()
+    """All is well, as of now."""
+    return queues().model_dump_json()
 
 
 def environment(api: httpx.AsyncClient) -> dict[str, str]:
@@ -32,7 +32,7 @@ def environment(api: httpx.AsyncClient) -> dict[str, str]:
 
 @asynccontextmanager
 async def api_with(
-    temporal: WorkflowEnvironment, body: str | None, status: str = "200 OK"
+    temporal: WorkflowEnvironment, body: str | Callable[[], str] | None, status: str = "200 OK"
 ) -> AsyncIterator[httpx.AsyncClient]:
     async with answering(body, status) as monitor, served(temporal.client, monitor_url=monitor) as api:
         yield api
@@ -49,7 +49,7 @@ async def run(api: httpx.AsyncClient, *arguments: str) -> tuple[int | None, str,
 
 async def test_all_ok(temporal: WorkflowEnvironment) -> None:
     """With every queue ok the table names each, and the exit status is 0."""
-    async with api_with(temporal, ok()) as api:
+    async with api_with(temporal, ok) as api:
         status, out, err = await run(api)
     assert (status, err) == (0, "")
     assert all(service.name in out for service in WORKERS)
@@ -58,7 +58,7 @@ async def test_all_ok(temporal: WorkflowEnvironment) -> None:
 @pytest.mark.parametrize("state", [state for state in QueueState if state is not QueueState.OK])
 async def test_one_unwell(temporal: WorkflowEnvironment, state: QueueState) -> None:
     """With one queue in any other state the exit status is 1, and it is told what to run."""
-    async with api_with(temporal, queues(-10, shipping=state).model_dump_json()) as api:
+    async with api_with(temporal, lambda: queues(shipping=state).model_dump_json()) as api:
         status, out, _ = await run(api)
     assert status == 1
     assert state in out
@@ -77,7 +77,7 @@ async def test_an_old_answer_fails(temporal: WorkflowEnvironment) -> None:
 
 async def test_json(temporal: WorkflowEnvironment) -> None:
     """--json prints the API's answer and nothing else."""
-    async with api_with(temporal, ok()) as api:
+    async with api_with(temporal, ok) as api:
         status, out, _ = await run(api, "--json")
         answer = (await api.get("/queues")).json()
     assert status == 0
@@ -103,7 +103,7 @@ async def test_watch_and_json_don_t_go_together(temporal: WorkflowEnvironment) -
 
 async def test_watch_without_a_terminal_tells_each_change(temporal: WorkflowEnvironment) -> None:
     """In a pipe the table comes again when something changed, and not before; no answer is a change as well."""
-    async with answering(ok()) as monitor, served(temporal.client, monitor_url=monitor) as api:
+    async with answering(ok) as monitor, served(temporal.client, monitor_url=monitor) as api:
         process = await asyncio.create_subprocess_exec(
             ORDERFLOW, "queues", "--watch", stdout=-1, stderr=-1, env=environment(api)
         )
@@ -141,7 +141,7 @@ async def test_watch_on_a_terminal_goes_on_through_errors(temporal: WorkflowEnvi
             seen += os.read(ours, 65_536)
         return seen
 
-    async with api_with(temporal, ok()) as api:
+    async with api_with(temporal, ok) as api:
         process = await asyncio.create_subprocess_exec(
             *(ORDERFLOW, "queues", "--watch"),
             stdin=theirs,

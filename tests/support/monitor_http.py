@@ -1,7 +1,7 @@
 """What stands where the queue monitor should: an HTTP server that answers as a test wishes."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
@@ -10,8 +10,9 @@ from contracts.registry import WORKERS
 
 
 @asynccontextmanager
-async def answering(body: str | None, status: str = "200 OK") -> AsyncIterator[str]:
-    """The URL of a server that answers every request with `body`; with None it takes requests and never answers."""
+async def answering(body: str | Callable[[], str] | None, status: str = "200 OK") -> AsyncIterator[str]:
+    """The URL of a server that answers every request with `body`, or with what it makes then; with None it takes
+    requests and never answers."""
     silent = asyncio.Event()
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -20,7 +21,7 @@ async def answering(body: str | None, status: str = "200 OK") -> AsyncIterator[s
             if body is None:
                 await silent.wait()
             else:
-                content = body.encode()
+                content = (body if isinstance(body, str) else body()).encode()
                 writer.write(f"HTTP/1.1 {status}\r\nContent-Length: {len(content)}\r\n".encode())
                 writer.write(b"Content-Type: application/json\r\nConnection: close\r\n\r\n" + content)
                 await writer.drain()
