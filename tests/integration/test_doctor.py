@@ -16,13 +16,14 @@ import temporalio.service
 from temporalio import activity, workflow
 from temporalio.api.enums.v1 import WorkerStatus
 from temporalio.api.worker.v1 import WorkerHeartbeat, WorkerHostInfo
-from temporalio.api.workflowservice.v1 import RecordWorkerHeartbeatRequest
+from temporalio.api.workflowservice.v1 import ListWorkersRequest, RecordWorkerHeartbeatRequest
 from temporalio.client import Client
 from temporalio.common import WorkerDeploymentVersion
 from temporalio.runtime import Runtime, TelemetryConfig
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker, WorkerDeploymentConfig
 
 from contracts.registry import WORKERS
+from tests.support.eventually import eventually_async
 from tests.support.http_api import served
 from tests.support.monitor_http import answering, queues
 from tests.support.platform import ORDERFLOW, free_health_offset, free_port
@@ -111,7 +112,17 @@ async def worker(
         workflow_runner=UnsandboxedWorkflowRunner(),
         deployment_config=WorkerDeploymentConfig(deployment, use_worker_versioning=False) if deployment else None,
     ):
+        if heartbeats:
+            await eventually_async(lambda: is_heard_of(server, identity))
         yield
+
+
+async def is_heard_of(server: Client, identity: str) -> bool:
+    """Whether a heartbeat has come of a worker so called that runs; one that has ended may have borne the name."""
+    listed = await server.workflow_service.list_workers(ListWorkersRequest(namespace=server.namespace, page_size=100))
+    beats = [one.worker_heartbeat for one in listed.workers_info]
+    running = WorkerStatus.WORKER_STATUS_RUNNING
+    return any(beat.worker_identity == identity and beat.status == running for beat in beats)
 
 
 @asynccontextmanager
