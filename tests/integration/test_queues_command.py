@@ -7,6 +7,7 @@ import pty
 import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from functools import cache
 
 import httpx
 import pytest
@@ -77,7 +78,7 @@ async def test_an_old_answer_fails(temporal: WorkflowEnvironment) -> None:
 
 async def test_json(temporal: WorkflowEnvironment) -> None:
     """--json prints the API's answer and nothing else."""
-    async with api_with(temporal, ok) as api:
+    async with api_with(temporal, cache(ok)) as api:
         status, out, _ = await run(api, "--json")
         answer = (await api.get("/queues")).json()
     assert status == 0
