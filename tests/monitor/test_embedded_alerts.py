@@ -126,8 +126,12 @@ def test_killed_monitor(watched: RunningPlatform, webhook: RecordingBackEnd) -> 
             watched.run("start", "shipping")
     told.until("shipping", "TaskQueueOrphaned", "resolved")
     until_all_ok(watched)
-    assert [turn for _, _, turn in told.turns()] == ["firing", "resolved"]
-    eventually(told.posted, is_it=lambda posted: [kind for kind, _ in posted] == ["failure", "success"])
+    # Of shipping alone: on a starved machine another queue may be late too, and is rightly told of.
+    assert [turn for service, _, turn in told.turns() if service == "shipping"] == ["firing", "resolved"]
+    eventually(
+        lambda: [kind for kind, title in told.posted() if "queue shipping" in title],
+        is_it=lambda kinds: kinds == ["failure", "success"],
+    )
 
 
 def test_temporal_gone(watched: RunningPlatform) -> None:
