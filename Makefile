@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: install demo up down test check bench bench-telemetry bench-monitor bench-quiet
+.PHONY: install demo up down env test check bench bench-telemetry bench-monitor bench-quiet
 
 install:
 	@$(PYTHON) scripts/install.py dev
@@ -17,6 +17,10 @@ up:
 
 down:
 	@$(BIN)/orderflow down
+
+# The settings of the Compose stack, with random passwords; what is there already stays.
+env:
+	@$(PYTHON) scripts/env.py
 
 test: install
 	@$(BIN)/pytest

@@ -1,6 +1,5 @@
 """The API's settings."""
 
-import ipaddress
 import re
 from typing import Annotated, Self
 
@@ -8,7 +7,7 @@ from pydantic import AfterValidator, Field, HttpUrl, TypeAdapter, field_validato
 from pydantic_settings import NoDecode
 
 from contracts.registry import service
-from service.settings import SettingError, Settings
+from service.settings import ListeningSettings, SettingError, is_loopback
 
 _KEY = re.compile(r"(?P<name>[A-Za-z0-9_.-]{1,64}):(?P<digest>[0-9a-f]{64})")
 
@@ -18,7 +17,7 @@ def _http_url(given: str) -> str:
     return given
 
 
-class ApiSettings(Settings):
+class ApiSettings(ListeningSettings):
     api_host: str = "127.0.0.1"
     api_port: int = Field(default=service("api").port, ge=0, le=65_535)
     api_keys: Annotated[dict[str, str], NoDecode] = {}
@@ -41,15 +40,8 @@ class ApiSettings(Settings):
 
     @model_validator(mode="after")
     def _closed_or_authenticated(self) -> Self:
-        if not self.api_keys and not _is_loopback(self.api_host):
+        if not self.api_keys and not self.trusted_network and not is_loopback(self.api_host):
             raise SettingError(
                 f"ORDERFLOW_API_KEYS: must be set to listen beyond loopback (ORDERFLOW_API_HOST is {self.api_host})"
             )
         return self
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -6,7 +6,7 @@ from typing import IO
 
 import click
 
-from contracts.registry import SERVICES, WORKERS
+from contracts.registry import SERVICES, STEPS, WORKERS
 from service.settings import SettingError
 from telemetry.errors import TelemetrySettingError
 
@@ -32,7 +32,7 @@ def main() -> None:
     What its processes say:               logs
     How its task queues do:               queues, doctor
     Orders, through the HTTP API:         order submit | show | list | cancel
-    One service in the foreground:        api, worker <service>, monitor
+    One service in the foreground:        api, worker <service>, monitor; migrate <step> before it
 
     Settings come from the environment: ORDERFLOW_* is ours, TEMPORAL_* is Temporal's.
     """
@@ -79,6 +79,21 @@ def worker(services: tuple[str, ...]) -> None:
         from workers.step_worker import main as serve_step
 
         asyncio.run(serve_step(services[0]))
+
+
+@main.command()
+@click.argument("steps", nargs=-1, required=True, type=click.Choice(list(STEPS)), metavar="STEP…")
+def migrate(steps: tuple[str, ...]) -> None:
+    """Bring the database of each STEP up to date, and end. Safe to repeat, and beside running workers.
+
+    For a job before a deploy: a worker does it by itself at its start, unless ORDERFLOW_MIGRATE is false.
+
+    \b
+    ORDERFLOW_<STEP>_DATABASE_URL            which database (SQLite in ORDERFLOW_DATA_DIR, or postgresql://…)
+    """
+    from workers.step_worker import migrate_steps
+
+    asyncio.run(migrate_steps(steps))
 
 
 @main.command()

@@ -58,7 +58,7 @@ async def main() -> None:
             return Response(board.queues().model_dump_json(), media_type="application/json")
 
         app = endpoint(problems, telemetry.exposition, Route("/queues", queues))
-        async with served(app, settings.health_port):
+        async with served(app, settings.health_host, settings.health_port):
             work: list[asyncio.Task[None]] = [
                 asyncio.create_task(monitor.run(settings.monitor_interval_seconds)),
                 asyncio.create_task(delivery.run()),

@@ -6,12 +6,12 @@ from pydantic import Field, field_validator
 from pydantic_settings import NoDecode
 
 from contracts.registry import service
-from service.settings import Settings
+from service.settings import EndpointSettings
 
 
-class MonitorSettings(Settings):
+class MonitorSettings(EndpointSettings):
     health_port: int = Field(default=service("monitor").port, ge=0, le=65_535)
-    """Where it answers HTTP, on loopback."""
+    """Where it answers HTTP."""
     monitor_interval_seconds: float = Field(default=2.0, ge=0.5, le=10.0)
     """How often it looks. Above ten seconds a worker's heartbeat would not be seen in time."""
     alert_urls: Annotated[tuple[str, ...], NoDecode] = ()

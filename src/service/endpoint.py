@@ -1,4 +1,4 @@
-"""What a service that is not the API answers over HTTP, on loopback: its health and its metrics."""
+"""What a service that is not the API answers over HTTP: its health and its metrics."""
 
 import asyncio
 import signal
@@ -35,10 +35,10 @@ def endpoint(problems: Problems, exposition: Exposition, *more: BaseRoute) -> St
 
 
 @asynccontextmanager
-async def served(app: Starlette, port: int) -> AsyncIterator[None]:
-    """Raises SettingError when the port can't be had."""
+async def served(app: Starlette, host: str, port: int) -> AsyncIterator[None]:
+    """Raises SettingError when the address can't be had."""
     server = http_server(app)
-    serving = asyncio.create_task(server.serve([listen("127.0.0.1", port, "ORDERFLOW_HEALTH_PORT")]))
+    serving = asyncio.create_task(server.serve([listen(host, port, "ORDERFLOW_HEALTH_PORT")]))
     try:
         yield
     finally:

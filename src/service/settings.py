@@ -1,9 +1,10 @@
 """Settings: read from the environment once, in a process's composition root, and refused in one clear line."""
 
+import ipaddress
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal, Self, TypeVar
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 S = TypeVar("S", bound="Settings")
@@ -24,11 +25,34 @@ class Settings(BaseSettings):
     """Of the lines on stdout; those in `<data>/logs/` are always there, in JSON."""
 
 
-class WorkerSettings(Settings):
+class ListeningSettings(Settings):
+    """What every process that answers HTTP takes from its environment."""
+
+    trusted_network: bool = False
+    """Whether all who can reach this process may: then it listens beyond loopback without knowing who calls."""
+
+
+class EndpointSettings(ListeningSettings):
+    """Of a process that answers for its health and metrics."""
+
+    health_host: str = "127.0.0.1"
+    """Where it answers. It asks nobody for a key, so beyond loopback the network has to be a trusted one."""
+
+    @model_validator(mode="after")
+    def _closed_or_trusted(self) -> Self:
+        if not self.trusted_network and not is_loopback(self.health_host):
+            raise SettingError(
+                "ORDERFLOW_TRUSTED_NETWORK: must be true to answer beyond loopback without keys "
+                f"(ORDERFLOW_HEALTH_HOST is {self.health_host})"
+            )
+        return self
+
+
+class WorkerSettings(EndpointSettings):
     """What every worker process takes from its environment."""
 
     health_port: int | None = Field(default=None, ge=0, le=65_535)
-    """Where the health endpoint listens, on loopback; the registry's port unless set."""
+    """Where the health endpoint listens; the registry's port unless set."""
     max_concurrent_activities: int = Field(default=50, ge=1)
     max_concurrent_workflow_tasks: int = Field(default=50, ge=2)
     max_cached_workflows: int = Field(default=500, ge=0)
@@ -47,3 +71,11 @@ def load(settings: type[S], prefix: str | None = None) -> S:
         # The value is left out: it may be a secret.
         wrong = (f"{stated}{'_'.join(str(part) for part in e['loc'][:1]).upper()}: {e['msg']}" for e in error.errors())
         raise SettingError("; ".join(wrong)) from None
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address is one that other machines can't reach. A name other than localhost is none."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -49,7 +49,7 @@ async def run_worker(service: Service, duties: Duties, settings: WorkerSettings,
     stop = told_to_stop()
     port = settings.health_port if settings.health_port is not None else service.port
     health = _Health(service.task_queue, bool(duties.workflows))
-    async with served(endpoint(health.problems, telemetry.exposition), port):
+    async with served(endpoint(health.problems, telemetry.exposition), settings.health_host, port):
         client = await _unless(stop, connect(service.name, telemetry))
         if client is not None:
             health.client = client

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from pydantic_settings import SettingsConfigDict
@@ -11,7 +12,7 @@ from service.settings import Settings, WorkerSettings, load
 from service.worker import Duties, run_worker
 from telemetry.process import Telemetry
 from workers.context import StepContext
-from workers.database import database_url, open_database
+from workers.database import Database, database_url, open_database
 from workers.heartbeat import Heartbeats
 from workers.migration import migrate
 
@@ -34,10 +35,7 @@ class DatabaseSettings(Settings):
 async def main(step: str) -> None:
     """Run one step's worker until it is told to stop. Raises SettingError."""
     settings = load(StepSettings)
-    prefix = f"ORDERFLOW_{step.upper()}_"
-    given = load(DatabaseSettings, prefix).database_url
-    url = database_url(given, step, settings.data_dir, f"{prefix}DATABASE_URL")
-    database = open_database(url)
+    database = _database(step, settings.data_dir)
     async with Telemetry(step, settings.data_dir, settings.log_format) as telemetry:
         try:
             if settings.migrate:
@@ -47,6 +45,23 @@ async def main(step: str) -> None:
             await run_worker(service(step), duties, settings, telemetry)
         finally:
             await database.close()
+
+
+async def migrate_steps(steps: Sequence[str]) -> None:
+    """Bring the steps' databases up to date, one after the other, and end. Raises SettingError."""
+    settings = load(Settings)
+    for step in steps:
+        database = _database(step, settings.data_dir)
+        try:
+            await migrate(step, database)
+        finally:
+            await database.close()
+
+
+def _database(step: str, data_dir: Path) -> Database:
+    prefix = f"ORDERFLOW_{step.upper()}_"
+    given = load(DatabaseSettings, prefix).database_url
+    return open_database(database_url(given, step, data_dir, f"{prefix}DATABASE_URL"))
 
 
 def _activities(step: str) -> MakeActivities:
