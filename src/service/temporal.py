@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import secrets
 import socket
 
 from temporalio.client import Client
@@ -28,7 +29,7 @@ _log = logging.getLogger(__name__)
 async def connect(service: str, telemetry: Telemetry) -> Client:
     """Connect as TEMPORAL_* says, waiting for a server that is not up yet.
 
-    `service` names the process to the server, with its process id and host. Raises SettingError for unusable
+    `service` names the process to the server: see `identity`. Raises SettingError for unusable
     TEMPORAL_* settings.
     """
     runtime = telemetry.temporal_runtime(HEARTBEAT_SECONDS)
@@ -53,12 +54,21 @@ def connect_config() -> ClientConnectConfig:
         raise SettingError(f"TEMPORAL_* settings: {error}") from None
 
 
+def identity(service: str) -> str:
+    """A name for this process that no other ever had, its predecessor in the same container included.
+
+    There the process id and the host are the same after each restart, and the server remembers the dead for minutes:
+    its last heartbeat would be taken for this one's.
+    """
+    return f"{service}:{os.getpid()}@{socket.gethostname()}#{secrets.token_hex(3)}"
+
+
 async def _client(service: str, telemetry: Telemetry, runtime: Runtime, *, lazy: bool) -> Client:
     config = connect_config()
     config.setdefault("target_host", "127.0.0.1:7233")
     return await Client.connect(
         **config,
-        identity=f"{service}:{os.getpid()}@{socket.gethostname()}",
+        identity=identity(service),
         data_converter=DATA_CONVERTER,
         interceptors=telemetry.interceptors,
         runtime=runtime,

@@ -1,9 +1,13 @@
 """Migrations: from nothing to what the code works with, repeated, at once, and back."""
 
 import asyncio
+import os
 import pkgutil
+import sqlite3
+import subprocess
 import sys
 from collections.abc import AsyncIterator
+from contextlib import closing
 from importlib import import_module
 from pathlib import Path
 
@@ -16,6 +20,7 @@ from sqlalchemy.engine import URL
 
 import workers
 from contracts.registry import STEPS
+from tests.support.platform import ORDERFLOW
 from workers.database import Database, open_database
 from workers.migration import migrate, migration_config
 
@@ -116,3 +121,31 @@ async def test_a_sqlite_file_gets_its_folder(tmp_path: Path) -> None:
     await migrate("payment", database)
     await database.close()
     assert path.is_file()
+
+
+def test_migrations_as_a_job(tmp_path: Path) -> None:
+    """`orderflow migrate` brings databases up to date and ends; a worker that does not migrate then works with them."""
+    environment = os.environ | {"ORDERFLOW_DATA_DIR": str(tmp_path)}
+    for _ in range(2):
+        done = subprocess.run(
+            [ORDERFLOW, "migrate", *STEPS], env=environment, capture_output=True, text=True, timeout=60, check=False
+        )
+        assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    for step in STEPS:
+        with closing(sqlite3.connect(tmp_path / f"{step}.db")) as database:
+            tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        assert tables >= {*tables_in_code(step).tables, "alembic_version"}
+
+
+def test_migration_of_an_unusable_database(tmp_path: Path) -> None:
+    """A wrong database URL ends the job with one line that names the setting."""
+    environment = os.environ | {
+        "ORDERFLOW_DATA_DIR": str(tmp_path),
+        "ORDERFLOW_PAYMENT_DATABASE_URL": "mysql://host/db",
+    }
+    done = subprocess.run(
+        [ORDERFLOW, "migrate", "payment"], env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith("orderflow: ORDERFLOW_PAYMENT_DATABASE_URL: ")
+    assert done.stderr.count("\n") == 1

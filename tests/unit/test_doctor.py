@@ -81,7 +81,7 @@ def test_nothing_is_found_where_all_is_well() -> None:
     assert any("5 of 5 workers" in line for line in looked_at(facts()))
 
 
-STRAY = "payment:78@host"
+STRAY = "payment:78@host#0a1b2c"
 DISORDERS = [
     pytest.param(
         {"temporal": with_workers(worker("shipping", task_queue="shiping"))},
@@ -267,7 +267,9 @@ def test_each_disorder_is_found(changes: dict[str, Any], kind: str, told: list[s
 @pytest.mark.parametrize(
     "temporal",
     [
-        pytest.param(with_workers(worker("shipping", identity="shipping:7@other")), id="two workers of one service"),
+        pytest.param(
+            with_workers(worker("shipping", identity="shipping:7@other#1f3a9c")), id="two workers of one service"
+        ),
         pytest.param(with_workers(worker("shipping", task_queue="shiping", is_live=False)), id="a typo mended"),
         pytest.param(
             with_pollers(inventory=(*ALL_POLLERS["inventory"], Poller(STRAY, Kind.ACTIVITIES, 200.0))),

@@ -3,6 +3,7 @@
 import pytest
 
 from service.health import STALE_HEARTBEAT_SECONDS, STALE_POLL_SECONDS, Sighting, problems
+from service.temporal import identity
 
 FRESH = {"poll_age_seconds": 1.0, "heartbeat_age_seconds": 1.0, "free_slots": 10}
 
@@ -46,3 +47,8 @@ def test_a_worker_that_does_not_work_says_why(changes: dict[str, float | None], 
     found = problems(Sighting(**(FRESH | changes)))  # type: ignore[arg-type]
     assert len(found) == len(told)
     assert all(part in line for part, line in zip(told, found, strict=True))
+
+
+def test_no_two_processes_have_one_name() -> None:
+    """A process that is started again in its container, with its old process id, is not taken for its predecessor."""
+    assert len({identity("shipping") for _ in range(50)}) == 50

@@ -6,7 +6,8 @@ import pytest
 
 from api.settings import ApiSettings
 from cli.platform import PlatformSettings
-from service.settings import SettingError, Settings, WorkerSettings, load
+from monitor.settings import MonitorSettings
+from service.settings import EndpointSettings, SettingError, Settings, WorkerSettings, load
 from workers.database import database_url
 from workers.notification.gateway import MailSettings
 from workers.simulation import SimulatorSettings
@@ -62,6 +63,26 @@ def test_no_open_door_beyond_loopback(monkeypatch: pytest.MonkeyPatch, host: str
         load(ApiSettings)
     monkeypatch.setenv("ORDERFLOW_API_KEYS", f"shop:{'a' * 64}")
     assert load(ApiSettings).api_keys == {"shop": "a" * 64}
+
+
+@pytest.mark.parametrize("settings", [WorkerSettings, MonitorSettings])
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "payment"])
+def test_health_beyond_loopback_needs_a_trusted_network(
+    monkeypatch: pytest.MonkeyPatch, settings: type[EndpointSettings], host: str
+) -> None:
+    """A worker or monitor answers beyond loopback, where it knows nobody, only where the network is said to be safe."""
+    monkeypatch.setenv("ORDERFLOW_HEALTH_HOST", host)
+    with pytest.raises(SettingError, match=r"^ORDERFLOW_TRUSTED_NETWORK: .*ORDERFLOW_HEALTH_HOST"):
+        load(settings)
+    monkeypatch.setenv("ORDERFLOW_TRUSTED_NETWORK", "true")
+    assert load(settings).health_host == host
+
+
+def test_a_trusted_network_needs_no_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where all who can reach the API may call it, it starts beyond loopback without keys."""
+    monkeypatch.setenv("ORDERFLOW_API_HOST", "0.0.0.0")
+    monkeypatch.setenv("ORDERFLOW_TRUSTED_NETWORK", "true")
+    assert load(ApiSettings).api_keys == {}
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2", "::1", "localhost"])

@@ -10,7 +10,7 @@ from contracts.registry import BY_NAME, WORKERS, Service
 
 _LIVE_POLL_SECONDS = 90.0
 """A long poll lasts a minute, so a live worker's last poll is up to that old."""
-_IDENTITY = re.compile(r"(?P<service>[^:@]+):(?P<process>\d+)@(?P<host>.+)")
+_IDENTITY = re.compile(r"(?P<service>[^:@]+):(?P<process>\d+)@(?P<host>[^#]+)(#.*)?")
 QUEUES: Mapping[str, Service] = {service.task_queue: service for service in WORKERS if service.task_queue}
 _QUEUES_BY_SERVICE = {service.name: queue for queue, service in QUEUES.items()}
 
@@ -109,7 +109,7 @@ def _kinds(service: Service, queue: str, pollers: Sequence[Poller]) -> Iterator[
 
 
 def _service(identity: str) -> str | None:
-    """Ours are service:pid@host."""
+    """Ours are service:pid@host#start."""
     match = _IDENTITY.fullmatch(identity)
     return match["service"] if match else None
 
