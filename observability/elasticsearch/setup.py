@@ -49,7 +49,9 @@ def requests(kept_for: str) -> list[tuple[str, dict[str, Any]]]:
                 "priority": 200,
                 "composed_of": ["orderflow-mappings", "orderflow-settings"],
                 "template": {"lifecycle": {"data_retention": kept_for}},
-                "_meta": {"description": "Log lines of orderflow, in ECS. Made by observability/elasticsearch/setup.py."},
+                "_meta": {
+                    "description": "Log lines of orderflow, in ECS. Made by observability/elasticsearch/setup.py."
+                },
             },
         ),
     ]
