@@ -45,7 +45,9 @@ class LogShipper(Collector):
         if self._heard_at_seconds is None or elasticsearch is None or own is None:
             return
         counted = own.get("values", {})
-        lines = CounterMetricFamily("orderflow_log_shipper_lines", "Log lines, by what became of them.", labels=["outcome"])
+        lines = CounterMetricFamily(
+            "orderflow_log_shipper_lines", "Log lines, by what became of them.", labels=["outcome"]
+        )
         lines.add_metric(["stored"], elasticsearch.get("response.success", 0))
         for outcome in ("known", "refused", "unreadable"):
             lines.add_metric([outcome], counted.get(outcome, 0))

@@ -6,21 +6,21 @@ import httpx
 
 from contracts.registry import STEPS
 from tests.support.eventually import eventually
-from tests.support.platform import RunningPlatform
+from tests.support.platform import Orders
 
 
-def parcels(platform: RunningPlatform, order_id: str) -> list[tuple[Any, ...]]:
+def parcels(platform: Orders, order_id: str) -> list[tuple[Any, ...]]:
     """The simulated carrier's own book on this order: (pieces, state)."""
     return platform.rows("shipping", "SELECT pieces, state FROM simulated_parcels WHERE key LIKE ?", f"{order_id}:%")
 
 
-def reserved(platform: RunningPlatform, order_id: str) -> int:
+def reserved(platform: Orders, order_id: str) -> int:
     """How many pieces the order holds of the stock."""
     query = "SELECT COALESCE(SUM(quantity), 0) FROM reservations WHERE key LIKE ?"
     return int(platform.rows("inventory", query, f"{order_id}:%")[0][0])
 
 
-def available(platform: RunningPlatform, sku: str) -> int:
+def available(platform: Orders, sku: str) -> int:
     return int(platform.rows("inventory", "SELECT available FROM stock WHERE sku = ?", sku)[0][0])
 
 
@@ -28,29 +28,29 @@ def step_states(order: dict[str, Any]) -> dict[str, str]:
     return {step["step"]: step["state"] for step in order["steps"]}
 
 
-def history(platform: RunningPlatform, order_id: str) -> dict[str, dict[str, Any]]:
+def history(platform: Orders, order_id: str) -> dict[str, dict[str, Any]]:
     """Each activity of the order, by name."""
     response = platform.http.get(f"/orders/{order_id}/history")
     assert response.status_code == 200, response.text
     return {step["activity"]: step for step in response.json()["steps"]}
 
 
-def until_begun(platform: RunningPlatform, order_id: str, activity: str) -> None:
+def until_begun(platform: Orders, order_id: str, activity: str) -> None:
     """Returns once a worker has this activity in its hands."""
     eventually(lambda: history(platform, order_id).get(activity, {}).get("state"), is_it=lambda it: it == "started")
 
 
-def until_charged(platform: RunningPlatform, order_id: str) -> None:
+def until_charged(platform: Orders, order_id: str) -> None:
     """Returns once the card network has taken the money, whether or not it has said so."""
     eventually(lambda: platform.charges(order_id), is_it=lambda charges: [state for _, state in charges] == ["charged"])
 
 
-def until_parcel_left(platform: RunningPlatform, order_id: str) -> None:
+def until_parcel_left(platform: Orders, order_id: str) -> None:
     """Returns once the carrier has the parcel, whether or not it has said so."""
     eventually(lambda: parcels(platform, order_id), is_it=lambda found: [state for _, state in found] == ["left"])
 
 
-def cancel(platform: RunningPlatform, order_id: str) -> httpx.Response:
+def cancel(platform: Orders, order_id: str) -> httpx.Response:
     return platform.http.post(f"/orders/{order_id}/cancel")
 
 
@@ -63,7 +63,7 @@ def check_too_late(response: httpx.Response) -> None:
     assert "parcel has left" in problem["detail"]
 
 
-def check_completed_once(platform: RunningPlatform, order_id: str, within_seconds: float = 60) -> dict[str, Any]:
+def check_completed_once(platform: Orders, order_id: str, within_seconds: float = 60) -> dict[str, Any]:
     """The order completes, having had each of its effects exactly once."""
     order = platform.end(order_id, within_seconds)
     assert order["status"] == "completed", order
@@ -76,7 +76,7 @@ def check_completed_once(platform: RunningPlatform, order_id: str, within_second
     return order
 
 
-def check_undone(platform: RunningPlatform, order_id: str) -> None:
+def check_undone(platform: Orders, order_id: str) -> None:
     """The order holds nothing of the outside world any more: no money, no stock, no parcel."""
     assert all(state == "refunded" for _, state in platform.charges(order_id))
     assert all(state == "recalled" for _, state in parcels(platform, order_id))

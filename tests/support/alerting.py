@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -35,34 +35,10 @@ def tool(*names: str) -> str:
     raise AssertionError("not reached")
 
 
-class WebHook:
-    """Takes what Alertmanager posts; it answers `status`."""
+class Notifications:
+    """What a web hook has been told."""
 
-    def __init__(self) -> None:
-        self.received: list[Notification] = []
-        self.status = 200
-        taken = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                if taken.status == 200:
-                    taken.received.append(body)
-                self.send_response(taken.status)
-                self.end_headers()
-
-            def log_message(self, format: str, *arguments: object) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", free_port()), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}/"
-        self._thread = threading.Thread(target=self._server.serve_forever)
-        self._thread.start()
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+    received: Sequence[Notification]
 
     def alerts(self) -> list[tuple[str, str, dict[str, Any]]]:
         """Everything told so far: status, alert name, the alert."""
@@ -91,6 +67,36 @@ class WebHook:
             raise AssertionError(self.told())
 
         return eventually(look, within_seconds)
+
+
+class WebHook(Notifications):
+    """Takes what Alertmanager posts; it answers `status`."""
+
+    def __init__(self) -> None:
+        self.received: list[Notification] = []
+        self.status = 200
+        taken = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                if taken.status == 200:
+                    taken.received.append(body)
+                self.send_response(taken.status)
+                self.end_headers()
+
+            def log_message(self, format: str, *arguments: object) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", free_port()), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_port}/"
+        self._thread = threading.Thread(target=self._server.serve_forever)
+        self._thread.start()
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
 
 
 @contextmanager

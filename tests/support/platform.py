@@ -58,15 +58,57 @@ def an_order(**changes: Any) -> dict[str, Any]:
     return order
 
 
-class RunningPlatform:
+class Orders:
+    """A platform as those have it who order there, and who look at what its steps did."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.http = httpx.Client(base_url=url, timeout=70.0, trust_env=False)
+
+    def rows(self, step: str, query: str, *parameters: object) -> list[tuple[Any, ...]]:
+        """What a step's own database says; `?` in the query stands for a parameter."""
+        raise NotImplementedError
+
+    def place(self, headers: Mapping[str, str] | None = None, **changes: Any) -> str:
+        """Place an order that must be accepted; its id."""
+        response = self.http.post("/orders", json=an_order(**changes), headers=headers)
+        assert response.status_code == 202, response.text
+        return str(response.json()["order_id"])
+
+    def order(self, order_id: str) -> dict[str, Any]:
+        response = self.http.get(f"/orders/{order_id}")
+        assert response.status_code == 200, response.text
+        found: dict[str, Any] = response.json()
+        return found
+
+    def until(self, order_id: str, status: str, within_seconds: float = 60) -> dict[str, Any]:
+        """The order once it has this status."""
+        return eventually(lambda: self.order(order_id), within_seconds, is_it=lambda order: order["status"] == status)
+
+    def end(self, order_id: str, within_seconds: float = 60) -> dict[str, Any]:
+        """The order once it has ended, whatever the end."""
+        return eventually(lambda: self.order(order_id), within_seconds, is_it=lambda order: order["status"] in ENDS)
+
+    def effect(self, step: str, order_id: str) -> str | None:
+        """The state of the step's one effect in its ledger; None when there is none."""
+        found = self.rows(step, "SELECT state FROM effects WHERE order_id = ? AND step = ?", order_id, step)
+        assert len(found) <= 1
+        return str(found[0][0]) if found else None
+
+    def charges(self, order_id: str) -> list[tuple[Any, ...]]:
+        """The simulated card network's own book on this order: (amount_minor, state)."""
+        query = "SELECT amount_minor, state FROM simulated_charges WHERE key LIKE ?"
+        return self.rows("payment", query, f"{order_id}:%")
+
+
+class RunningPlatform(Orders):
     """A platform that is up, as a user has it: the command line, HTTP, and the files it writes."""
 
     def __init__(self, data_dir: Path, environment: Mapping[str, str]) -> None:
+        super().__init__(f"http://127.0.0.1:{environment['ORDERFLOW_API_PORT']}")
         self.data_dir = data_dir
         self.environment = dict(environment)
-        self.url = f"http://127.0.0.1:{environment['ORDERFLOW_API_PORT']}"
         self.temporal_address = f"127.0.0.1:{environment['ORDERFLOW_TEMPORAL_PORT']}"
-        self.http = httpx.Client(base_url=self.url, timeout=70.0, trust_env=False)
 
     def run(self, *arguments: str, check: bool = True, timeout: float = 210) -> subprocess.CompletedProcess[str]:
         """Run `orderflow` with these arguments."""
@@ -99,43 +141,12 @@ class RunningPlatform:
     def pid(self, service: str) -> int:
         return int(self.status()[service]["pid"])
 
-    def place(self, headers: Mapping[str, str] | None = None, **changes: Any) -> str:
-        """Place an order that must be accepted; its id."""
-        response = self.http.post("/orders", json=an_order(**changes), headers=headers)
-        assert response.status_code == 202, response.text
-        return str(response.json()["order_id"])
-
-    def order(self, order_id: str) -> dict[str, Any]:
-        response = self.http.get(f"/orders/{order_id}")
-        assert response.status_code == 200, response.text
-        found: dict[str, Any] = response.json()
-        return found
-
-    def until(self, order_id: str, status: str, within_seconds: float = 60) -> dict[str, Any]:
-        """The order once it has this status."""
-        return eventually(lambda: self.order(order_id), within_seconds, is_it=lambda order: order["status"] == status)
-
-    def end(self, order_id: str, within_seconds: float = 60) -> dict[str, Any]:
-        """The order once it has ended, whatever the end."""
-        return eventually(lambda: self.order(order_id), within_seconds, is_it=lambda order: order["status"] in ENDS)
-
     def rows(self, step: str, query: str, *parameters: object) -> list[tuple[Any, ...]]:
-        """What a step's own database says (SQLite, read only)."""
+        # SQLite, read only.
         with sqlite3.connect(f"file:{self.data_dir / f'{step}.db'}?mode=ro", uri=True) as connection:
             found = connection.execute(query, parameters).fetchall()
         connection.close()
         return found
-
-    def effect(self, step: str, order_id: str) -> str | None:
-        """The state of the step's one effect in its ledger; None when there is none."""
-        found = self.rows(step, "SELECT state FROM effects WHERE order_id = ? AND step = ?", order_id, step)
-        assert len(found) <= 1
-        return str(found[0][0]) if found else None
-
-    def charges(self, order_id: str) -> list[tuple[Any, ...]]:
-        """The simulated card network's own book on this order: (amount_minor, state)."""
-        query = "SELECT amount_minor, state FROM simulated_charges WHERE key LIKE ?"
-        return self.rows("payment", query, f"{order_id}:%")
 
 
 @contextmanager

@@ -74,7 +74,7 @@ def scraped(folder: str) -> dict[str, str]:
 
 
 def test_prometheus_does_the_same_everywhere() -> None:
-    """The stack's Prometheus differs from the embedded platform's in its targets and the log shipper, in nothing else."""
+    """The stack's Prometheus differs from the embedded platform's in its targets, which include the log shipper."""
 
     def without_targets(folder: str) -> Any:
         configuration = yaml.safe_load((OBSERVABILITY / folder / "prometheus.yml").read_text())

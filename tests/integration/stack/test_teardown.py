@@ -1,0 +1,27 @@
+"""What the stack leaves behind. The last of these tests: the stack is gone after it."""
+
+from tests.support.stack import PROJECT, Stack, docker
+
+
+def test_a_stop_drains(stack: Stack) -> None:
+    """`docker stop` lets each of our services end by itself, in time, with exit code 0."""
+    ours = ["api", "order", "payment", "inventory", "shipping", "notification", "monitor"]
+    stack.compose("stop", *ours)
+    codes = {}
+    for service in ours:
+        container = stack.compose("ps", "--all", "-q", service).strip()
+        codes[service] = docker("inspect", "-f", "{{.State.ExitCode}}", container).stdout.strip()
+    assert codes == dict.fromkeys(ours, "0")
+
+
+def test_down_leaves_nothing(stack: Stack) -> None:
+    """`down -v` leaves no container, no network and no volume of the project."""
+    label = f"label=com.docker.compose.project={PROJECT}"
+    there = {
+        "containers": ("ps", "-aq", "--filter", label),
+        "networks": ("network", "ls", "-q", "--filter", label),
+        "volumes": ("volume", "ls", "-q", "--filter", label),
+    }
+    assert all(docker(*ask).stdout for ask in there.values())
+    stack.compose("down", "-v")
+    assert {what: docker(*ask).stdout for what, ask in there.items()} == dict.fromkeys(there, "")
