@@ -96,7 +96,7 @@ def _tell_attempt(info: activity.Info, kind: str | None, span: trace.Span, secon
             ending.level,
             f"{kind or 'activity'}-{what}",
             f"{info.activity_type} {what}{why}",
-            ending.fields,
+            {names.DURATION: round(seconds * 1e9), **ending.fields},
             ending.error,
         )
 

@@ -53,6 +53,7 @@ _TRUSTED = frozenset(
         names.OUTCOME,
         names.REASON,
         names.EVENT_ACTION,
+        names.DURATION,
         names.NEXT_TRY_SECONDS,
         *_TEMPORAL_FIELDS.values(),
     }

@@ -16,6 +16,8 @@ ATTEMPT = "temporal.attempt"
 
 # Log lines (ECS).
 EVENT_ACTION = "event.action"
+DURATION = "event.duration"
+"""Of an attempt, in nanoseconds, as ECS has it."""
 ERROR_TYPE = "error.type"
 ERROR_MESSAGE = "error.message"
 NEXT_TRY_SECONDS = "orderflow.next_try_seconds"

@@ -127,6 +127,30 @@ def test_every_job_is_waited_for() -> None:
     assert waited_for == JOBS
 
 
+def test_the_stack_comes_up_without_kibana() -> None:
+    """What is left out where Kibana can't be had, is left out whole: nothing else needs it."""
+    left_out = compose("observability/stack/without-kibana.yml")["services"]
+    assert left_out == {name: {"profiles": ["kibana"]} for name in ("kibana", "kibana-setup")}
+    needed = {
+        dependency
+        for name, service in ALL.items()
+        if name not in left_out
+        for dependency, how in service.get("depends_on", {}).items()
+        if how.get("required", True)
+    }
+    assert not needed & left_out.keys()
+
+
+@pytest.mark.parametrize("name", ["elasticsearch-setup", "kibana-setup"])
+def test_what_a_job_runs_is_mounted(name: str) -> None:
+    """A job's script comes from this repository, read-only, and is there under the name that is run."""
+    [mount] = STACK[name]["volumes"]
+    source, target, mode = mount.split(":")
+    script = Path(STACK[name]["entrypoint"][1])
+    assert mode == "ro"
+    assert (ROOT / source / script.relative_to(target)).is_file()
+
+
 def test_no_secret_in_a_file() -> None:
     """Each password comes from .env, and a file that names one without a value does not start."""
     for path in ("docker-compose.yml", "docker-compose.observability.yml", "observability/stack/services.yml"):

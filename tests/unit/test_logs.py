@@ -69,6 +69,13 @@ def test_a_workflow_that_is_no_order_has_no_order_id() -> None:
     assert "order.id" not in line(temporal_workflow={"workflow_id": "benchmark-1"})
 
 
+def test_a_duration_is_never_taken_for_a_card_number() -> None:
+    """A duration in nanoseconds that happens to look like a card number stays a number."""
+    assert line(message="took 4222222222222")["message"] != "took 4222222222222"
+    extra: dict[str, Any] = {"event.duration": 4_222_222_222_222}
+    assert line(**extra)["event.duration"] == 4_222_222_222_222
+
+
 def test_only_dotted_extras_get_in() -> None:
     """An object that someone attaches to a line stays out of it; a field of the schema gets in."""
     extra: dict[str, Any] = {"event.action": "order-received", "order.id": "0193"}
