@@ -253,7 +253,7 @@ def running_stack(folder: Path, extra_files: Sequence[str] = ()) -> Iterator[Sta
             if name.startswith(("ORDERFLOW_", "OTEL_", "TEMPORAL_", "COMPOSE_")):
                 patch.delenv(name)
         patch.setenv("COMPOSE_PROJECT_NAME", PROJECT)
-        compose = DockerCompose(ROOT, [*files(), *extra_files], env_file=str(settings), build=True, quiet_build=True)
+        compose = DockerCompose(ROOT, [*files(), *extra_files], env_file=str(settings), build=True)
         compose.stop()
         try:
             compose.start()
