@@ -20,8 +20,8 @@ RUN groupadd --gid 10001 orderflow \
     && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /var/lib/orderflow --shell /usr/sbin/nologin orderflow \
     # A new volume takes over the owner of the folder that it covers.
     && install --directory --owner orderflow --group orderflow /var/lib/orderflow /var/lib/orderflow/logs \
-    # Alertmanager's, for the job that writes its configuration.
-    && install --directory --owner 65534 --group 65534 /etc/alertmanager
+    # Alertmanager's and Prometheus', for the jobs that write their configuration.
+    && install --directory --owner 65534 --group 65534 /etc/alertmanager /etc/prometheus
 COPY --from=build /opt/orderflow /opt/orderflow
 # Every service answers on the same port of its own container, which is a network of its own: whom to let in is said
 # where it is deployed (ORDERFLOW_API_KEYS, ORDERFLOW_TRUSTED_NETWORK).

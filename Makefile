@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: install demo up down env test check bench bench-telemetry bench-monitor bench-quiet
+.PHONY: install demo up down env api-key certificates test check bench bench-telemetry bench-monitor bench-quiet
 
 install:
 	@$(PYTHON) scripts/install.py dev
@@ -21,6 +21,14 @@ down:
 # The settings of the Compose stack, with random passwords; what is there already stays.
 env:
 	@$(PYTHON) scripts/env.py
+
+# A key for a caller of the Compose stack's API: `make api-key NAME=shop`.
+api-key:
+	@$(PYTHON) scripts/env.py key $(NAME)
+
+# What docker-compose.secure.yml needs for TLS, in .certificates/; what is there already stays.
+certificates:
+	@scripts/certificates.sh
 
 test: install
 	@$(BIN)/pytest

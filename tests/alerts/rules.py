@@ -11,7 +11,7 @@ from tests.support.alerting import PROMETHEUS
 _METRIC = re.compile(
     r"(?<![.$\w])(?:orderflow|http|process|temporal|alertmanager|prometheus)_[a-z_]+\b(?!(?:=|!=|=~|!~)['\"])"
 )
-_LABELS = re.compile(r"\b(?:by|on) \([^)]*\)")
+_LABELS = re.compile(r"\b(?:by|on|ignoring) \([^)]*\)")
 
 
 def rules() -> list[dict[str, Any]]:
@@ -38,4 +38,9 @@ def metrics_used() -> set[str]:
     told = [text for rule in rules() for text in (rule["expr"], *rule.get("annotations", {}).values())]
     for record in records:
         told = [text.replace(record, "") for text in told]
-    return {metric for text in told for metric in _METRIC.findall(_LABELS.sub("", text))}
+    return {metric for text in told for metric in metric_names(text)}
+
+
+def metric_names(text: str) -> set[str]:
+    """The metrics of an expression, or of a text with expressions in it."""
+    return set(_METRIC.findall(_LABELS.sub("", text)))

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
-from scripts.env import completed
+from scripts.env import SECRET, completed
 
 from contracts.registry import SERVICES, STEPS
 from contracts.search import CUSTOMER_ID, ORDER_STATUS
@@ -93,7 +93,10 @@ def test_prometheus_does_the_same_everywhere() -> None:
 @pytest.mark.parametrize("name", ALL)
 def test_containers_are_confined(name: str) -> None:
     """Each container is pinned, limited in memory, without privileges, and starts again when it fails."""
-    service = ALL[name]
+    confined(ALL[name])
+
+
+def confined(service: dict[str, Any]) -> None:
     assert re.fullmatch(r"[\w./-]+:(\d[\w.]*|v\d[\w.]*|local)", service["image"])
     assert re.fullmatch(r"\d+[mg]", service["mem_limit"])
     assert service["cap_drop"] == ["ALL"]
@@ -153,14 +156,20 @@ def test_what_a_job_runs_is_mounted(name: str) -> None:
 
 def test_no_secret_in_a_file() -> None:
     """Each password comes from .env, and a file that names one without a value does not start."""
-    for path in ("docker-compose.yml", "docker-compose.observability.yml", "observability/stack/services.yml"):
+    for path in (
+        "docker-compose.yml",
+        "docker-compose.observability.yml",
+        "docker-compose.secure.yml",
+        "observability/stack/services.yml",
+    ):
         for line in (ROOT / path).read_text().splitlines():
-            for name in re.findall(r"(\w*(?:PASSWORD|PWD)\w*):", line.split("#")[0]):
-                assert "${" in line, f"{path}: {name}"
+            for name in re.findall(r"(\w*(?:PASSWORD|PWD|_API_KEY|ENCRYPTIONKEY)\w*):", line.split("#")[0]):
+                assert re.search(r"\$\{|: [&*]\w", line), f"{path}: {name}"
     example = (ROOT / ".env.example").read_text()
-    assert all(line.endswith("=") for line in example.splitlines() if "_PASSWORD=" in line)
-    used = set(re.findall(r"\$\{(\w+):\?", (ROOT / "docker-compose.yml").read_text()))
-    assert used == set(re.findall(r"^(\w+_PASSWORD)=", example, re.MULTILINE))
+    assert all(line.endswith("=") for line in example.splitlines() if line.partition("=")[0].endswith(SECRET))
+    files = ("docker-compose.yml", "docker-compose.secure.yml")
+    used = {name for file in files for name in re.findall(r"\$\{(\w+):\?", (ROOT / file).read_text())}
+    assert used - {"ORDERFLOW_API_KEYS"} == set(re.findall(rf"^(\w+(?:{'|'.join(SECRET)}))=", example, re.MULTILINE))
 
 
 def test_the_search_attributes_are_ours() -> None:
