@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from datetime import datetime
 
@@ -68,7 +68,10 @@ def span(
 
 
 def call_span(name: str, attributes: Attributes) -> AbstractContextManager[trace.Span]:
-    """A span of a call to the outside: a database, a mail server."""
+    """A span of a call to the outside: a database, a mail server. None where nothing is being traced: what a process
+    does for itself, at its start say, is no part of any order."""
+    if not trace.get_current_span().get_span_context().is_valid:
+        return nullcontext(trace.INVALID_SPAN)
     return span(name, SpanKind.CLIENT, attributes)
 
 

@@ -133,7 +133,8 @@ def test_every_job_is_waited_for() -> None:
 def test_the_stack_comes_up_without_kibana() -> None:
     """What is left out where Kibana can't be had, is left out whole: nothing else needs it."""
     left_out = compose("observability/stack/without-kibana.yml")["services"]
-    assert left_out == {name: {"profiles": ["kibana"]} for name in ("kibana", "kibana-setup")}
+    assert all(service["profiles"] for service in left_out.values())
+    assert {"kibana", "kibana-setup"} <= left_out.keys()
     needed = {
         dependency
         for name, service in ALL.items()
