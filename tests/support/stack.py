@@ -262,5 +262,7 @@ def running_stack(folder: Path, extra_files: Sequence[str] = ()) -> Iterator[Sta
                 yield stack
             finally:
                 stack.close()
+                # For whoever looks into a failure.
+                (folder / "containers.log").write_text(stack.compose("logs", "--no-color", "--timestamps"))
         finally:
             compose.stop()
