@@ -3,7 +3,7 @@
 import json
 import os
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -237,23 +237,22 @@ def _span(span: Mapping[str, Any], processes: Mapping[str, Any]) -> Span:
 
 
 @contextmanager
-def running_stack(folder: Path, extra_files: Sequence[str] = ()) -> Iterator[Stack]:
-    """Bring the stack up from nothing and take it down again, with its volumes."""
+def running_stack(
+    folder: Path, extra_files: Sequence[str] = (), settings: Callable[[str], str] = lambda text: text
+) -> Iterator[Stack]:
+    """The stack, up from nothing, and down again with its volumes. `settings` edits the text of its .env."""
     engine()
     ports = {name: free_port() for name in PORTS}
-    settings = folder / "stack.env"
-    settings.write_text(
-        completed(
-            (ROOT / ".env.example").read_text(), "".join(f"{PORTS[name]}={port}\n" for name, port in ports.items())
-        )
-        + "ORDERFLOW_ALERT_WEBHOOK_URL=http://receiver:8080/\n"
-    )
+    example = (ROOT / ".env.example").read_text()
+    env = settings(completed(example, "".join(f"{PORTS[name]}={port}\n" for name, port in ports.items())))
+    env_file = folder / "stack.env"
+    env_file.write_text(env + "ORDERFLOW_ALERT_WEBHOOK_URL=http://receiver:8080/\n")
     with pytest.MonkeyPatch.context() as patch:
         for name in list(os.environ):
             if name.startswith(("ORDERFLOW_", "OTEL_", "TEMPORAL_", "COMPOSE_")):
                 patch.delenv(name)
         patch.setenv("COMPOSE_PROJECT_NAME", PROJECT)
-        compose = DockerCompose(ROOT, [*files(), *extra_files], env_file=str(settings), build=True)
+        compose = DockerCompose(ROOT, [*files(), *extra_files], env_file=str(env_file), build=True)
         compose.stop()
         try:
             compose.start()
