@@ -2,7 +2,6 @@
 
 import json
 import uuid
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,6 +11,7 @@ from tests.support.eventually import eventually
 from tests.support.stack import LOG_FOLDER, LOGS, SPOOL, Stack
 
 FILE = f"{LOG_FOLDER}/a-test.jsonl"
+WITH_BAD_ONES = f"{LOG_FOLDER}/a-bad-test.jsonl"
 
 
 def lines(count: int, **fields: Any) -> list[dict[str, Any]]:
@@ -23,9 +23,9 @@ def lines(count: int, **fields: Any) -> list[dict[str, Any]]:
     ]
 
 
-def write(stack: Stack, made: list[dict[str, Any]]) -> None:
+def write(stack: Stack, made: list[dict[str, Any]], file: str = FILE) -> None:
     text = "".join(json.dumps(line) + "\n" for line in made)
-    stack.execute("api", "sh", "-c", f"cat >> {FILE}", text=text)
+    stack.execute("api", "sh", "-c", f"cat >> {file}", text=text)
 
 
 def counted(stack: Stack, outcome: str) -> float:
@@ -34,10 +34,8 @@ def counted(stack: Stack, outcome: str) -> float:
 
 
 @pytest.fixture(autouse=True)
-def begin_and_end_whole(stack: Stack) -> Iterator[None]:
+def begin_whole(stack: Stack) -> None:
     stack.until_all_is_stored()
-    yield
-    stack.execute("api", "sh", "-c", f"rm -f {FILE}*")
 
 
 def test_both_are_killed_while_files_rotate(stack: Stack) -> None:
@@ -94,8 +92,8 @@ def test_a_refused_line_is_kept_and_told(stack: Stack) -> None:
     were sent with it are stored. What is no line of ours is kept as it was."""
     bad = lines(3, **{"temporal.attempt": "not a number"})
     good = lines(50)
-    write(stack, [*good[:25], *bad, *good[25:]])
-    stack.execute("api", "sh", "-c", f"echo half a li >> {FILE}")
+    write(stack, [*good[:25], *bad, *good[25:]], WITH_BAD_ONES)
+    stack.execute("api", "sh", "-c", f"echo half a li >> {WITH_BAD_ONES}")
     wanted = {line["event.id"] for line in good}
     try:
         eventually(lambda: {line["event.id"] for line in stack.stored()} & wanted, 60, is_it=lambda it: it == wanted)
@@ -114,7 +112,8 @@ def test_a_refused_line_is_kept_and_told(stack: Stack) -> None:
         refused = stack.hook.alert("firing", "LogLinesRefused", 120, outcome="refused")
         assert refused["labels"]["severity"] == "warning"
     finally:
-        stack.execute("api", "sh", "-c", f"rm -f {FILE}*")
+        stack.execute("api", "rm", WITH_BAD_ONES)
+        write(stack, good)
         stack.execute("rsyslog", "sh", "-c", f"rm -f {SPOOL}/dead-letters.jsonl {SPOOL}/unreadable.txt")
 
 
