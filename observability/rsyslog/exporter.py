@@ -66,14 +66,14 @@ class LogShipper(Collector):
 
 
 class _Lines(socketserver.StreamRequestHandler):
-    server: "_Inbox"
+    server: "Inbox"
 
     def handle(self) -> None:
         for line in self.rfile:
             self.server.shipper.hear(line)
 
 
-class _Inbox(socketserver.ThreadingTCPServer):
+class Inbox(socketserver.ThreadingTCPServer):
     allow_reuse_address = True
     daemon_threads = True
 
@@ -87,7 +87,7 @@ def main() -> None:
     registry.register(shipper)
     everywhere = "0.0.0.0"  # noqa: S104 - its container's network, which is the stack's own
     start_http_server(HTTP_PORT, everywhere, registry)
-    with _Inbox((everywhere, COUNTERS_PORT), shipper) as inbox:
+    with Inbox((everywhere, COUNTERS_PORT), shipper) as inbox:
         inbox.serve_forever()
 
 
