@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from scripts.env import completed, with_key
 
+from contracts.registry import SERVICES
 from tests.conftest import lacking
 from tests.support.stack import ROOT, docker, engine
 
@@ -101,3 +102,25 @@ def test_an_image_has_no_secret(built: None, image: str) -> None:
     )
     assert in_image(image, files) == ""
     assert in_image(image, "grep -rlI -- '-----BEGIN [A-Z ]*PRIVATE KEY-----' /etc /opt /var /root /home || true") == ""
+
+
+def test_what_is_elsewhere_can_be_left_out(env_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file that docs/stack.md gives for those who have an Elasticsearch and a Temporal of their own is one that
+    Compose takes: neither of ours is started, and every client has the other's address."""
+    (example,) = re.findall(r"```yaml\n(services:\n.*?)```", (ROOT / "docs" / "stack.md").read_text(), re.DOTALL)
+    (tmp_path / "elsewhere.yml").write_text(example)
+    monkeypatch.setenv("TEMPORAL_API_KEY", "a-key")
+    done = config([STACK, str(tmp_path / "elsewhere.yml")], "--env-file", str(env_file))
+    assert done.returncode == 0, done.stderr
+    services = json.loads(done.stdout)["services"]
+    assert (
+        not {"temporal", "temporal-schema", "temporal-namespace", "elasticsearch", "kibana", "jaeger"} & services.keys()
+    )
+    addresses = {name: services[name]["environment"]["TEMPORAL_ADDRESS"] for name in names()}
+    assert addresses == dict.fromkeys(names(), "your-namespace.a1b2c.tmprl.cloud:7233")
+    for name in ("rsyslog", "elasticsearch-setup"):
+        assert services[name]["environment"]["ELASTICSEARCH_URL"] == "https://elastic.example:9200"
+
+
+def names() -> list[str]:
+    return [service.name for service in SERVICES]
