@@ -46,6 +46,14 @@ _KEYED_ORDERS = uuid.UUID("6f0d4a52-3a1e-5d0f-9a77-0c1b8f3c2e11")
 _ANSWER_SECONDS = 4.0
 """Within this an unreachable Temporal is reported."""
 _QUERY_SECONDS = 1.0
+_NOT_NOW = (
+    RPCStatusCode.UNAVAILABLE,
+    RPCStatusCode.DEADLINE_EXCEEDED,
+    RPCStatusCode.CANCELLED,
+    # Too much at once, or something else has just changed the same: later it may well work.
+    RPCStatusCode.RESOURCE_EXHAUSTED,
+    RPCStatusCode.ABORTED,
+)
 """How long an order worker may take to answer before the last known state is given."""
 
 _log = logging.getLogger(__name__)
@@ -229,7 +237,7 @@ async def _answer_in_time() -> AsyncIterator[None]:
     except TimeoutError:
         raise unreachable() from None
     except RPCError as error:
-        if error.status in (RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED):
+        if error.status in _NOT_NOW:
             raise unreachable() from None
         raise
     except RuntimeError as error:
