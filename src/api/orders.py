@@ -46,6 +46,7 @@ _KEYED_ORDERS = uuid.UUID("6f0d4a52-3a1e-5d0f-9a77-0c1b8f3c2e11")
 _ANSWER_SECONDS = 4.0
 """Within this an unreachable Temporal is reported."""
 _QUERY_SECONDS = 1.0
+"""How long an order worker may take to answer before the last known state is given."""
 _NOT_NOW = (
     RPCStatusCode.UNAVAILABLE,
     RPCStatusCode.DEADLINE_EXCEEDED,
@@ -54,7 +55,6 @@ _NOT_NOW = (
     RPCStatusCode.RESOURCE_EXHAUSTED,
     RPCStatusCode.ABORTED,
 )
-"""How long an order worker may take to answer before the last known state is given."""
 
 _log = logging.getLogger(__name__)
 

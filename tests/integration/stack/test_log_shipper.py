@@ -74,8 +74,8 @@ def test_all_is_read_again(stack: Stack) -> None:
 
 
 def test_the_queue_is_full(stack: Stack) -> None:
-    """With a queue for 300 lines and Elasticsearch away, the shipper reads no more than that, waits, also over a kill and
-    a stop, and in the end has delivered all."""
+    """With a queue for 300 lines and Elasticsearch away, the shipper reads no more than that, and waits, also over a
+    kill and a stop; in the end it has delivered all."""
     stack.compose("up", "-d", "--no-deps", "--wait", "rsyslog", environment={"LOGS_QUEUE_LINES": "300"})
     try:
         stack.kill("elasticsearch")
