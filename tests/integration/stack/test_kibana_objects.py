@@ -17,7 +17,8 @@ SOLD_OUT = [{"sku": "SOLD-OUT", "quantity": 1, "unit_price_minor": 4900}]
 def orders(stack: Stack) -> dict[str, str]:
     """Orders with every kind of end that the saved searches tell apart: by id, the status."""
     placed = [stack.place(), stack.place(items=SOLD_OUT), stack.place(payment_method="tok_declined")]
-    # An alert, and an error: an undo that fails.
+    # Technical faults; and an undo that fails.
+    placed.append(stack.place(payment_method="tok_flaky"))
     placed.append(stack.place(payment_method="tok_refund_fails", items=SOLD_OUT))
     ended = {order_id: stack.end(order_id, 120)["status"] for order_id in placed}
     assert set(ended.values()) == {"completed", "refused", "needs_attention"}
