@@ -25,10 +25,17 @@ FILES = {
         "observability/stack/without-kibana.yml",
         "docker-compose.secure.yml",
     ],
+    "service graph": [STACK, "observability/jaeger/service-graph.yml"],
     "for the tests": [STACK, "tests/integration/stack/receiver.yml"],
 }
 # The overlay's Kibana needs a user, which has a profile of its own where Kibana has one.
-PROFILES = {"none": [], "kibana": ["kibana", "kibana-user"], "grafana": ["grafana"], "logstash": ["logstash"]}
+PROFILES = {
+    "none": [],
+    "kibana": ["kibana", "kibana-user"],
+    "grafana": ["grafana"],
+    "logstash": ["logstash"],
+    "graph": ["service-graph"],
+}
 IMAGES = ["orderflow:local", "orderflow-rsyslog:local"]
 
 
