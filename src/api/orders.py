@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import uuid_utils.compat
 from temporalio.api.history.v1 import HistoryEvent
+from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import (
     Client,
     WorkflowExecutionDescription,
@@ -199,9 +200,14 @@ class Orders:
         )
 
     async def reachable(self) -> None:
-        """Raises Problem 503 unless Temporal answers."""
+        """Raises Problem 503 unless Temporal answers, and has its database and our namespace."""
+        namespace = self._client.namespace
         async with _answer_in_time():
-            await self._client.service_client.check_health()
+            try:
+                # Read from the database, of which the server's own health says nothing.
+                await self._client.workflow_service.describe_namespace(DescribeNamespaceRequest(namespace=namespace))
+            except RPCError:
+                raise unreachable() from None
 
     def _handle(self, order_id: str) -> WorkflowHandle[object, OrderProgress]:
         self._about(order_id)

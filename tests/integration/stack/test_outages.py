@@ -92,6 +92,7 @@ def test_killed_under_load(stack: Stack, part: str) -> None:
             eventually(lambda: len(load.accepted), 60, is_it=lambda count: count >= before + MEANWHILE)
         else:
             eventually(lambda: load.refused, 60)
+            eventually(lambda: stack.http.get("/readyz").status_code, 60, is_it=lambda status: status == 503)
         stack.start(part)
         before = len(load.accepted)
         eventually(lambda: len(load.accepted), 120, is_it=lambda count: count >= before + 3)
