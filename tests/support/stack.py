@@ -29,6 +29,15 @@ STAND_INS = {
     "jaegertracing/jaeger:2.20.0": "observability/jaeger/docker-compose.v1.yml",
     "kibana:8.19.21": "observability/stack/without-kibana.yml",
 }
+# Alerts on what has happened, which stay for a quarter of an hour or a whole one: other tests make it happen.
+LINGERING = {
+    "ApiErrorRateHigh",
+    "ApiLatencyHigh",
+    "LogLinesRefused",
+    "OrderFailureRateHigh",
+    "SpansDropped",
+    "UndoFailed",
+}
 PORTS = {
     "api": "API_PORT",
     "temporal": "TEMPORAL_PORT",
@@ -205,14 +214,14 @@ class Stack(Orders):
         answer = self.prometheus.get("/api/v1/query", params={"query": promql}).raise_for_status().json()
         return {one["metric"].get("service", ""): float(one["value"][1]) for one in answer["data"]["result"]}
 
-    def firing(self) -> set[tuple[str, str]]:
-        """The alerts that Prometheus has firing now, but the one that always is: name and queue or service."""
+    def firing(self) -> set[str]:
+        """The names of the alerts that Prometheus has firing now, but the one that always is."""
         alerts = self.prometheus.get("/api/v1/alerts").raise_for_status().json()["data"]["alerts"]
-        return {
-            (it["labels"]["alertname"], it["labels"].get("task_queue", it["labels"].get("service", "")))
-            for it in alerts
-            if it["state"] == "firing" and it["labels"]["alertname"] != "Watchdog"
-        }
+        return {it["labels"]["alertname"] for it in alerts if it["state"] == "firing"} - {"Watchdog"}
+
+    def until_quiet(self) -> None:
+        """Returns once nothing is amiss any more."""
+        eventually(lambda: self.firing() - LINGERING, 120, is_it=lambda it: not it)
 
 
 def _span(span: Mapping[str, Any], processes: Mapping[str, Any]) -> Span:

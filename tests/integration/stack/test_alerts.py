@@ -8,7 +8,7 @@ from tests.support.stack import Stack
 def test_shipping_stopped_and_started(stack: Stack) -> None:
     """`docker stop` of the shipping worker, and an order: web hook and mail say which queue is orphaned and which order
     waits. `docker start`: that it is over is told, and the order completes, having been shipped once."""
-    eventually(stack.firing, 120, is_it=lambda it: not it)
+    stack.until_quiet()
     stack.compose("stop", "shipping")
     order_id = stack.place()
     firing = stack.hook.alert("firing", "TaskQueueOrphaned", 90, task_queue="shipping")
@@ -26,4 +26,4 @@ def test_shipping_stopped_and_started(stack: Stack) -> None:
         if "task_queue" in alert["labels"]
     }
     assert of_queues <= {("TaskQueueOrphaned", "shipping"), ("TaskQueueAbsent", "shipping")}
-    eventually(stack.firing, 60, is_it=lambda it: not it)
+    stack.until_quiet()

@@ -25,7 +25,6 @@ TRUE_OF = {
     "jaeger": {"SpansDropped"},
     "prometheus": set(),
 }
-LINGERING = {"LogLinesRefused", "SpansDropped", "ApiErrorRateHigh", "ApiLatencyHigh"}
 
 
 class Load:
@@ -79,8 +78,8 @@ def test_killed_under_load(stack: Stack, part: str) -> None:
     """Orders go on, or are refused with a 503 and can be repeated; in the end each has had its effects once, every log
     line is stored once, and nobody was told of a queue whose worker lived."""
     # What tells of the last quarter of an hour may still be there from the test before.
-    lingering = {name for name, _ in stack.firing() if name in LINGERING}
-    eventually(stack.firing, 120, is_it=lambda it: {name for name, _ in it} <= LINGERING)
+    stack.until_quiet()
+    lingering = stack.firing()
     told_before, books_before = len(stack.hook.alerts()), books(stack)
     load = Load(stack)
     takes_orders = part not in ("temporal", "postgres")
