@@ -5,7 +5,6 @@ import os
 import shutil
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -18,6 +17,7 @@ import yaml
 from tests.conftest import lacking
 from tests.support.eventually import eventually
 from tests.support.platform import free_port
+from tests.support.serving import serving
 
 OBSERVABILITY = Path(__file__).parents[2] / "observability"
 PROMETHEUS = OBSERVABILITY / "prometheus"
@@ -88,24 +88,15 @@ class WebHook(Notifications):
             def log_message(self, format: str, *arguments: object) -> None:
                 pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", free_port()), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}/"
-        self._thread = threading.Thread(target=self._server.serve_forever)
-        self._thread.start()
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        self.server = ThreadingHTTPServer(("127.0.0.1", free_port()), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}/"
 
 
 @contextmanager
 def web_hook() -> Iterator[WebHook]:
     hook = WebHook()
-    try:
+    with serving(hook.server):
         yield hook
-    finally:
-        hook.close()
 
 
 def render(file: Path, settings: Mapping[str, str]) -> subprocess.CompletedProcess[str]:

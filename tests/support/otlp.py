@@ -31,6 +31,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import (
 from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 from opentelemetry.proto.trace.v1 import trace_pb2
 
+from tests.support.serving import serving
+
 Transport = Literal["http", "grpc"]
 Attributes = Mapping[str, Any]
 
@@ -123,14 +125,10 @@ def otlp_receiver() -> Iterator[Receiver]:
     add_TraceServiceServicer_to_server(_GrpcTraces(receiver), server)  # type: ignore[no-untyped-call]
     add_MetricsServiceServicer_to_server(_GrpcMetrics(receiver), server)  # type: ignore[no-untyped-call]
     server.start()
-    serving = threading.Thread(target=http.serve_forever)
-    serving.start()
     try:
-        yield receiver
+        with serving(http):
+            yield receiver
     finally:
-        http.shutdown()
-        serving.join()
-        http.server_close()
         server.stop(grace=None).wait()
 
 

@@ -1,11 +1,12 @@
 """A back end for telemetry: it records whatever is sent to it, or misbehaves as back ends do."""
 
 import socket
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from tests.support.serving import serving
 
 
 class RecordingBackEnd(ThreadingHTTPServer):
@@ -47,14 +48,8 @@ class _Handler(BaseHTTPRequestHandler):
 @contextmanager
 def recording_back_end(port: int = 0, answer: int = 200, delay_seconds: float = 0.0) -> Iterator[RecordingBackEnd]:
     server = RecordingBackEnd(port, answer, delay_seconds)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
+    with serving(server):
         yield server
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 @contextmanager

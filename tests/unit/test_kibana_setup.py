@@ -4,7 +4,6 @@ import base64
 import json
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ import pytest
 from observability.kibana import setup
 
 from tests.support.kibana import FOLDER, formats, of_type, saved_objects
+from tests.support.serving import serving
 
 STATUS = "/api/status"
 IMPORT = "/api/saved_objects/_import?overwrite=true"
@@ -77,15 +77,8 @@ class Kibana:
             def log_message(self, format: str, *arguments: object) -> None:
                 pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-        self._thread = threading.Thread(target=self._server.serve_forever)
-        self._thread.start()
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
 
     def paths(self) -> list[str]:
         return [asked.path for asked in self.asked]
@@ -98,8 +91,8 @@ class Kibana:
 @pytest.fixture
 def kibana() -> Iterator[Kibana]:
     started = Kibana()
-    yield started
-    started.close()
+    with serving(started.server):
+        yield started
 
 
 def run(**environment: str) -> subprocess.CompletedProcess[str]:

@@ -2,7 +2,6 @@
 
 import json
 import socket
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -10,6 +9,7 @@ from observability.rsyslog.exporter import Inbox, LogShipper
 from prometheus_client.core import CollectorRegistry
 
 from tests.support.eventually import eventually
+from tests.support.serving import serving
 
 # As rsyslog 8.2302 writes them.
 ELASTICSEARCH = {"name": "omelasticsearch", "origin": "omelasticsearch", "submitted": 25, "response.success": 20}
@@ -34,15 +34,9 @@ def exported(shipper: LogShipper) -> dict[str, float]:
 @contextmanager
 def inbox(shipper: LogShipper) -> Iterator[socket.socket]:
     """A connection to where rsyslog sends its counters."""
-    with Inbox(("127.0.0.1", 0), shipper) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            with socket.create_connection(("127.0.0.1", int(server.server_address[1]))) as connection:
-                yield connection
-        finally:
-            server.shutdown()
-            thread.join()
+    server = Inbox(("127.0.0.1", 0), shipper)
+    with serving(server), socket.create_connection(("127.0.0.1", int(server.server_address[1]))) as connection:
+        yield connection
 
 
 def test_what_became_of_the_lines() -> None:
