@@ -23,7 +23,7 @@ from tests.support.platform import RunningPlatform, free_port, running_platform
 from tests.telemetry.test_metrics_table import ONCE_HAPPENED
 
 ONLY_ONCE_HAPPENED = {*ONCE_HAPPENED, "alertmanager_notifications_failed_total"}
-# Where logs are shipped: tests/integration/test_stack.py asks for these.
+# Where logs are shipped: tests/integration/stack/test_log_shipper.py asks for these.
 LOG_SHIPPERS = "orderflow_log_shipper_"
 
 

@@ -21,6 +21,7 @@ from tests.support.platform import Orders, free_port
 
 ROOT = Path(__file__).parents[2]
 PROJECT = "orderflow-test"
+START_SECONDS = 1500
 LOGS = "logs-orderflow-default"
 LOG_FOLDER = "/var/lib/orderflow/logs"
 SPOOL = "/var/spool/rsyslog"
@@ -54,8 +55,24 @@ PORTS = {
 }
 
 
-def docker(*arguments: str, check: bool = True, timeout_seconds: float = 120) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(["docker", *arguments], capture_output=True, text=True, check=False, timeout=timeout_seconds)
+def docker(
+    *arguments: str,
+    check: bool = True,
+    timeout_seconds: float = 120,
+    text: str | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> subprocess.CompletedProcess[str]:
+    """Run `docker` with these arguments, `text` as its input, and `environment` beside what is there."""
+    done = subprocess.run(
+        ["docker", *arguments],
+        cwd=ROOT,
+        input=text,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=timeout_seconds,
+        env={**os.environ, **(environment or {})},
+    )
     if check:
         assert done.returncode == 0, f"docker {' '.join(arguments)}: {done.stdout}{done.stderr}"
     return done
@@ -68,6 +85,13 @@ def engine() -> None:
         docker("compose", "version", timeout_seconds=30)
     except (AssertionError, OSError, subprocess.TimeoutExpired) as error:
         lacking(f"no Docker engine with Compose answers: {error}")
+
+
+def give_time(items: list[pytest.Item], folder: Path) -> None:
+    """Tests in this folder get the time for building the images and starting the stack, which is their first one's."""
+    for item in items:
+        if folder in item.path.parents:
+            item.add_marker(pytest.mark.timeout(START_SECONDS))
 
 
 def available(image: str) -> bool:
@@ -123,18 +147,9 @@ class Stack(Orders):
 
     def compose(self, *arguments: str, text: str | None = None, environment: Mapping[str, str] | None = None) -> str:
         """Run `docker compose` on this stack; what it wrote to stdout."""
-        done = subprocess.run(
-            [*self._compose.docker_compose_command(), *arguments],
-            cwd=ROOT,
-            input=text,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=240,
-            env={**os.environ, **(environment or {})},
-        )
-        assert done.returncode == 0, f"{' '.join(arguments)}: {done.stdout}{done.stderr}"
-        return done.stdout
+        # Its first word is the docker command.
+        command = [*self._compose.docker_compose_command()[1:], *arguments]
+        return docker(*command, timeout_seconds=240, text=text, environment=environment).stdout
 
     def execute(self, service: str, *command: str, text: str | None = None) -> str:
         """Run a command in a service's container; what it wrote to stdout."""
@@ -186,18 +201,19 @@ class Stack(Orders):
     def until_all_is_stored(self, within_seconds: float = 120) -> list[dict[str, Any]]:
         """The stored lines, once they are, id by id, those that were written: none lacks, none is there twice."""
 
-        def different() -> tuple[int, int]:
+        def look() -> list[dict[str, Any]]:
             try:
-                stored = [line["event.id"] for line in self.stored()]
+                lines = self.stored()
             except httpx.HTTPError as error:
                 raise AssertionError(repr(error)) from None
+            stored = [line["event.id"] for line in lines]
             assert len(stored) == len(set(stored)), "stored twice"
             written = [line["event.id"] for line in self.written()]
             assert len(written) == len(set(written)), "written twice"
-            return len(set(written) - set(stored)), len(set(stored) - set(written))
+            assert (len(set(written) - set(stored)), len(set(stored) - set(written))) == (0, 0)
+            return lines
 
-        eventually(different, within_seconds, is_it=lambda it: it == (0, 0))
-        return self.stored()
+        return eventually(look, within_seconds, is_it=lambda _: True)
 
     # Traces and metrics.
 

@@ -1,6 +1,5 @@
 """`make certificates`: an authority, what Temporal shows, and what its clients show."""
 
-import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -8,15 +7,12 @@ from pathlib import Path
 import pytest
 
 from tests.support.alerting import tool
-
-SCRIPT = Path(__file__).parents[2] / "scripts/certificates.sh"
+from tests.support.certificates import make_certificates
 
 
 def made(folder: Path, names: str = "") -> dict[str, bytes]:
     """All that is in the folder after a run."""
-    tool("openssl")
-    variables = os.environ | {"CERTIFICATES_DIR": str(folder), "CERTIFICATE_NAMES": names}
-    subprocess.run([SCRIPT], env=variables, check=True, capture_output=True, timeout=60)
+    make_certificates(folder, names)
     return {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
 
 

@@ -1,6 +1,5 @@
 """The stack with docker-compose.secure.yml on top, as docs/secure.md sets it up."""
 
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,17 +7,14 @@ from pathlib import Path
 import pytest
 from scripts.env import with_key
 
-from tests.support.stack import ROOT, Stack, running_stack
+from tests.support.certificates import make_certificates
+from tests.support.stack import Stack, give_time, running_stack
 
 API_KEY = "of_a-key-for-these-tests"
-# Building its images and starting it are part of the first test's time.
-START_SECONDS = 1500
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.timeout(START_SECONDS))
+    give_time(items, Path(__file__).parent)
 
 
 @dataclass(frozen=True)
@@ -29,20 +25,10 @@ class Secure:
     passwords: dict[str, str]
 
 
-def certificates(folder: Path) -> Path:
-    """What `make certificates` makes, in a folder of its own."""
-    environment = {"PATH": "/usr/bin:/bin", "CERTIFICATES_DIR": str(folder), "CERTIFICATE_NAMES": ""}
-    made = subprocess.run(
-        [ROOT / "scripts" / "certificates.sh"], env=environment, capture_output=True, text=True, check=False, timeout=60
-    )
-    assert made.returncode == 0, made.stdout + made.stderr
-    return folder
-
-
 @pytest.fixture(scope="package")
 def secure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secure]:
     folder = tmp_path_factory.mktemp("secure")
-    made = certificates(folder / "certificates")
+    made = make_certificates(folder / "certificates")
     passwords: dict[str, str] = {}
 
     def settings(text: str) -> str:

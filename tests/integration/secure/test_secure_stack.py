@@ -9,7 +9,8 @@ from temporalio.client import Client
 from temporalio.service import RPCError, TLSConfig
 
 from tests.faults.checks import check_completed_once
-from tests.integration.secure.conftest import Secure, certificates
+from tests.integration.secure.conftest import Secure
+from tests.support.certificates import make_certificates
 from tests.support.eventually import eventually
 from tests.support.order_lines import COMPLETED, events
 from tests.support.stack import LOGS
@@ -67,7 +68,7 @@ def identity(folder: Path, authority: Path) -> TLSConfig:
 async def test_temporal_wants_a_certificate_of_ours(secure: Secure, tmp_path: Path) -> None:
     """Temporal talks to who has our certificate, and to nobody else; and who trusts another authority does not talk to
     it."""
-    ours, others = secure.certificates, certificates(tmp_path / "others")
+    ours, others = secure.certificates, make_certificates(tmp_path / "others")
     only_authority = TLSConfig(server_root_ca_cert=(ours / "authority" / "ca.pem").read_bytes())
     assert await connected(secure, identity(ours, ours))
     assert not await connected(secure, False)

@@ -1,19 +1,15 @@
 """The stack, brought up once for these tests and taken down after them."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from tests.support.stack import Stack, running_stack
-
-# Building its images and starting it are part of the first test's time.
-START_SECONDS = 1500
+from tests.support.stack import Stack, give_time, running_stack
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if __package__ in str(item.module.__name__) and item.get_closest_marker("timeout") is None:  # type: ignore[attr-defined]
-            item.add_marker(pytest.mark.timeout(START_SECONDS))
+    give_time(items, Path(__file__).parent)
 
 
 @pytest.fixture(scope="package")
