@@ -1,42 +1,26 @@
 """From a worker that is not running to the notification: a real platform, Prometheus, Alertmanager, and receivers."""
 
-import email
 import json
 import re
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
-from email import policy
-from email.message import EmailMessage
 
 import httpx
 import pytest
-from aiosmtpd.controller import Controller
-from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from contracts.registry import SERVICES
 from tests.alerts.rules import metrics_used
 from tests.faults.disturbances import stopped
 from tests.support.alerting import WebHook, alertmanager, prometheus, web_hook
 from tests.support.eventually import eventually
-from tests.support.platform import RunningPlatform, free_port, running_platform
+from tests.support.mail import Mailbox, mailbox, text_of
+from tests.support.platform import RunningPlatform, running_platform
 from tests.telemetry.test_metrics_table import ONCE_HAPPENED
 
 ONLY_ONCE_HAPPENED = {*ONCE_HAPPENED, "alertmanager_notifications_failed_total"}
 # Where logs are shipped: tests/integration/stack/test_log_shipper.py asks for these.
 LOG_SHIPPERS = "orderflow_log_shipper_"
-
-
-class Mailbox:
-    def __init__(self) -> None:
-        self.taken: list[EmailMessage] = []
-
-    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
-        assert isinstance(envelope.content, bytes)
-        message = email.message_from_bytes(envelope.content, policy=policy.default)
-        assert isinstance(message, EmailMessage)
-        self.taken.append(message)
-        return "250 OK"
 
 
 @dataclass(frozen=True)
@@ -71,12 +55,9 @@ class Alerting:
 @pytest.fixture(scope="module")
 def alerting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Alerting]:
     folder = tmp_path_factory.mktemp("alerts")
-    mailbox = Mailbox()
     with ExitStack() as stack:
         hook, watchdog = stack.enter_context(web_hook()), stack.enter_context(web_hook())
-        mail = Controller(mailbox, hostname="127.0.0.1", port=free_port())
-        mail.start()
-        stack.callback(mail.stop)
+        mail = stack.enter_context(mailbox())
         manager = stack.enter_context(
             alertmanager(
                 folder,
@@ -103,13 +84,7 @@ def alerting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Alerting]:
         # The embedded platform knows where its own is.
         links["ORDERFLOW_TEMPORAL_UI_URL"] = f"http://127.0.0.1:{platform.environment['ORDERFLOW_TEMPORAL_UI_PORT']}"
         server = stack.enter_context(prometheus(folder, ports, manager.base_url.port or 0, links))
-        yield Alerting(platform, server, manager, hook, watchdog, mailbox)
-
-
-def text_of(message: EmailMessage) -> str:
-    body = message.get_body(("plain",))
-    assert body is not None
-    return str(body.get_content()).replace("\r\n", "\n")
+        yield Alerting(platform, server, manager, hook, watchdog, mail)
 
 
 def test_an_order_that_nobody_ships_is_told_and_its_end_too(alerting: Alerting) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from tests.support.platform import RunningPlatform
+from tests.support.postgres import database_setting, write_lock
 
 
 @contextmanager
@@ -41,6 +42,10 @@ def frozen(platform: RunningPlatform, service: str) -> Iterator[None]:
 @contextmanager
 def write_locked(platform: RunningPlatform, step: str) -> Iterator[None]:
     """The step's database takes no writes, so that its worker is held up in mid-activity."""
+    if url := platform.environment.get(database_setting(step)):
+        with write_lock(url):
+            yield
+        return
     connection = sqlite3.connect(platform.data_dir / f"{step}.db", isolation_level=None, timeout=30)
     try:
         connection.execute("BEGIN IMMEDIATE")

@@ -16,8 +16,11 @@ from contracts.registry import BY_NAME
 from tests.faults.checks import check_completed_once
 from tests.faults.disturbances import frozen
 from tests.support.eventually import eventually
-from tests.support.platform import RunningPlatform, an_order, free_health_offset, free_port
+from tests.support.platform import RunningPlatform, an_order
+from tests.support.ports import free_health_offset, free_port
 
+# What these look at is the same wherever the steps keep their effects.
+pytestmark = pytest.mark.parametrize("platform", ["sqlite"], indirect=True)
 PORTS = ("ORDERFLOW_API_PORT", "ORDERFLOW_TEMPORAL_PORT", "ORDERFLOW_TEMPORAL_HTTP_PORT", "ORDERFLOW_TEMPORAL_UI_PORT")
 
 

@@ -2,12 +2,17 @@
 
 import json
 
+import pytest
+
 from contracts.queues import Queues
 from contracts.registry import WORKERS
 from tests.faults.checks import check_completed_once
 from tests.faults.disturbances import stopped
 from tests.support.eventually import eventually
 from tests.support.platform import RunningPlatform
+
+# What these look at is the same wherever the steps keep their effects.
+pytestmark = pytest.mark.parametrize("platform", ["sqlite"], indirect=True)
 
 
 def queues(platform: RunningPlatform) -> tuple[int, dict[str, str]]:

@@ -13,7 +13,8 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 from tests.faults.checks import check_completed_once, history
 from tests.faults.disturbances import kill
 from tests.support.eventually import eventually
-from tests.support.platform import RunningPlatform, free_port, running_platform
+from tests.support.platform import RunningPlatform, running_platform
+from tests.support.ports import free_port
 
 
 class MailServer:

@@ -26,7 +26,8 @@ from contracts.registry import WORKERS
 from tests.support.eventually import eventually_async
 from tests.support.http_api import served
 from tests.support.monitor_http import answering, queues
-from tests.support.platform import ORDERFLOW, free_health_offset, free_port
+from tests.support.platform import ORDERFLOW
+from tests.support.ports import free_health_offset, free_port
 from tests.support.temporal import temporal_server
 
 OURS = {service.name: f"{service.name}:{number}@here" for number, service in enumerate(WORKERS, 100)}

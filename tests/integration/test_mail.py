@@ -15,7 +15,7 @@ from contracts.errors import Refusal
 from contracts.registry import STEPS
 from contracts.steps import StepInput
 from tests.support.orders import a_contract_order
-from tests.support.platform import free_port
+from tests.support.ports import free_port
 from workers.context import StepContext
 from workers.database import database_url, open_database
 from workers.migration import migrate

@@ -1,5 +1,6 @@
 """A real Prometheus and a real Alertmanager with our configuration, and what receives their notifications."""
 
+import copy
 import json
 import os
 import shutil
@@ -16,7 +17,8 @@ import yaml
 
 from tests.conftest import lacking
 from tests.support.eventually import eventually
-from tests.support.platform import free_port
+from tests.support.ports import free_port
+from tests.support.processes import Process, answers, running
 from tests.support.serving import serving
 
 OBSERVABILITY = Path(__file__).parents[2] / "observability"
@@ -106,46 +108,53 @@ def render(file: Path, settings: Mapping[str, str]) -> subprocess.CompletedProce
     return subprocess.run(command, capture_output=True, text=True, env=environment, check=False, timeout=30)
 
 
-@contextmanager
-def _running(command: list[str], log: Path, ready_url: str, environment: Mapping[str, str]) -> Iterator[httpx.Client]:
-    with log.open("wb") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=output, env={**os.environ, **environment})
-    try:
-        with httpx.Client(base_url=ready_url, trust_env=False) as client:
-
-            def is_ready() -> bool:
-                if process.poll() is not None:
-                    raise RuntimeError(f"{command[0]} has ended: {log.read_text()}")
-                try:
-                    return client.get("/-/ready").status_code == 200
-                except httpx.TransportError as error:
-                    raise AssertionError(str(error)) from None
-
-            eventually(is_ready, 60)
-            yield client
-    finally:
-        process.terminate()
-        try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-
-@contextmanager
-def alertmanager(folder: Path, settings: Mapping[str, str]) -> Iterator[httpx.Client]:
-    """An Alertmanager with the configuration that these settings make."""
+def alertmanager_process(folder: Path, settings: Mapping[str, str], port: int) -> Process:
+    """An Alertmanager on `port`, not started yet, with the configuration that these settings make."""
     command = tool("alertmanager", "prometheus-alertmanager")
     rendered = render(folder / "alertmanager.yml", settings)
     assert rendered.returncode == 0, rendered.stderr
-    port = free_port()
     arguments = [
         f"--config.file={folder / 'alertmanager.yml'}",
         f"--storage.path={folder / 'alertmanager'}",
         f"--web.listen-address=127.0.0.1:{port}",
         "--cluster.listen-address=",
     ]
-    with _running([command, *arguments], folder / "alertmanager.log", f"http://127.0.0.1:{port}", {}) as client:
+    return Process([command, *arguments], folder / "alertmanager.log", answers(f"http://127.0.0.1:{port}/-/ready"))
+
+
+def prometheus_process(
+    folder: Path,
+    configuration: Mapping[str, Any],
+    targets: Mapping[str, str],
+    environment: Mapping[str, str],
+    port: int,
+) -> Process:
+    """A Prometheus on `port`, not started yet, with our rules and this configuration.
+
+    `targets` has, for each target that the configuration names, the one that holds here.
+    """
+    command = tool("prometheus")
+    here = copy.deepcopy(dict(configuration))
+    here["rule_files"] = [str(PROMETHEUS / pattern) for pattern in here["rule_files"]]
+    told = [*here["scrape_configs"], *here["alerting"]["alertmanagers"]]
+    for group in (static for one in told for static in one["static_configs"]):
+        group["targets"] = [targets[target] for target in group["targets"]]
+    (folder / "prometheus.yml").write_text(yaml.safe_dump(here))
+    arguments = [
+        f"--config.file={folder / 'prometheus.yml'}",
+        f"--storage.tsdb.path={folder / 'prometheus'}",
+        f"--web.listen-address=127.0.0.1:{port}",
+        "--enable-feature=expand-external-labels",
+    ]
+    is_ready = answers(f"http://127.0.0.1:{port}/-/ready")
+    return Process([command, *arguments], folder / "prometheus.log", is_ready, environment=environment)
+
+
+@contextmanager
+def alertmanager(folder: Path, settings: Mapping[str, str]) -> Iterator[httpx.Client]:
+    """An Alertmanager with the configuration that these settings make."""
+    port = free_port()
+    with running(alertmanager_process(folder, settings, port)), _client(port) as client:
         yield client
 
 
@@ -153,27 +162,14 @@ def alertmanager(folder: Path, settings: Mapping[str, str]) -> Iterator[httpx.Cl
 def prometheus(
     folder: Path, ports: Mapping[int, int], alertmanager_port: int, environment: Mapping[str, str]
 ) -> Iterator[httpx.Client]:
-    """A Prometheus with our configuration. `ports` has, for ports that it names, those that hold here."""
-    command = tool("prometheus")
+    """A Prometheus with the embedded platform's configuration. `ports` has, for its ports, those that hold here."""
     port = free_port()
     here = {**ports, 9090: port, 9093: alertmanager_port}
+    targets = {f"127.0.0.1:{usual}": f"127.0.0.1:{actual}" for usual, actual in here.items()}
     configuration = yaml.safe_load((PROMETHEUS / "prometheus.yml").read_text())
-    configuration["rule_files"] = [str(PROMETHEUS / pattern) for pattern in configuration["rule_files"]]
-    told = [*configuration["scrape_configs"], *configuration["alerting"]["alertmanagers"]]
-    for targets in (static for one in told for static in one["static_configs"]):
-        targets["targets"] = [_moved(target, here) for target in targets["targets"]]
-    (folder / "prometheus.yml").write_text(yaml.safe_dump(configuration))
-    arguments = [
-        f"--config.file={folder / 'prometheus.yml'}",
-        f"--storage.tsdb.path={folder / 'prometheus'}",
-        f"--web.listen-address=127.0.0.1:{port}",
-        "--enable-feature=expand-external-labels",
-    ]
-    url = f"http://127.0.0.1:{port}"
-    with _running([command, *arguments], folder / "prometheus.log", url, environment) as client:
+    with running(prometheus_process(folder, configuration, targets, environment, port)), _client(port) as client:
         yield client
 
 
-def _moved(target: str, ports: Mapping[int, int]) -> str:
-    host, _, port = target.rpartition(":")
-    return f"{host}:{ports[int(port)]}"
+def _client(port: int) -> httpx.Client:
+    return httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False)

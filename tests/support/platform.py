@@ -2,8 +2,6 @@
 
 import json
 import os
-import random
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -17,37 +15,10 @@ import httpx
 from api.requests import EXAMPLE_ORDER
 from contracts.orders import ENDS
 from tests.support.eventually import eventually
+from tests.support.ports import free_health_offset, free_port
+from tests.support.postgres import database_setting, fetch
 
 ORDERFLOW = Path(sys.executable).parent / "orderflow"
-
-
-_given: set[int] = set()
-"""Ports that were chosen, and may not be listened on yet."""
-
-
-def free_port() -> int:
-    # Below the ports from which the system takes those of connections, any of which could take it meanwhile.
-    for port in random.sample(range(21_000, 32_000), 400):
-        try:
-            socket.create_server(("127.0.0.1", port)).close()
-        except OSError:
-            continue
-        if port not in _given:
-            _given.add(port)
-            return port
-    raise RuntimeError("no free ports")
-
-
-def free_health_offset() -> int:
-    """An offset at which the ports of all workers are free; at random, so that another run does not take the same."""
-    for offset in random.sample(range(1000, 12_000, 50), 200):
-        try:
-            for port in range(8100 + offset, 8111 + offset):
-                socket.create_server(("127.0.0.1", port)).close()
-        except OSError:
-            continue
-        return offset
-    raise RuntimeError("no free ports")
 
 
 def an_order(**changes: Any) -> dict[str, Any]:
@@ -142,6 +113,8 @@ class RunningPlatform(Orders):
         return int(self.status()[service]["pid"])
 
     def rows(self, step: str, query: str, *parameters: object) -> list[tuple[Any, ...]]:
+        if url := self.environment.get(database_setting(step)):
+            return fetch(url, query, *parameters)
         # SQLite, read only.
         with sqlite3.connect(f"file:{self.data_dir / f'{step}.db'}?mode=ro", uri=True) as connection:
             found = connection.execute(query, parameters).fetchall()

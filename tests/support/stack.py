@@ -17,7 +17,8 @@ from tests.conftest import lacking
 from tests.support.alerting import Notification, Notifications
 from tests.support.eventually import eventually
 from tests.support.otlp import Span
-from tests.support.platform import Orders, free_port
+from tests.support.platform import Orders
+from tests.support.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 PROJECT = "orderflow-test"

@@ -11,7 +11,8 @@ import pytest
 from tests.faults.disturbances import stopped
 from tests.support.eventually import eventually
 from tests.support.order_lines import COMPLETED, all_lines, events
-from tests.support.platform import RunningPlatform, an_order, free_port, running_platform
+from tests.support.platform import RunningPlatform, an_order, running_platform
+from tests.support.ports import free_port
 from tests.support.telemetry_back_end import hanging_back_end, recording_back_end
 
 

@@ -25,7 +25,8 @@ from tests.faults.checks import cancel, until_begun, until_charged
 from tests.faults.disturbances import kill, stopped, write_locked
 from tests.support.eventually import eventually
 from tests.support.order_lines import events, lines_about
-from tests.support.platform import RunningPlatform, an_order, free_port, running_platform
+from tests.support.platform import RunningPlatform, an_order, running_platform
+from tests.support.ports import free_port
 from tests.support.telemetry_back_end import recording_back_end
 
 KEY = "of_keymarkkeymarkkeymarkkeymark"
