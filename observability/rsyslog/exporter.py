@@ -1,10 +1,12 @@
 """rsyslog's counters for Prometheus: `python exporter.py`, in a container beside it.
 
-rsyslog sends its counters (impstats, a JSON object a line) to TCP port 9514; they are at /metrics on port 8080.
+rsyslog sends its counters (impstats, a JSON object a line) to TCP port COUNTERS_PORT (9514); they are at /metrics on
+EXPORTER_PORT (8080). Both listen on EXPORTER_HOST: everywhere, which in a container is the stack's own network.
 A counter begins anew when rsyslog does, as Prometheus expects of counters.
 """
 
 import json
+import os
 import socketserver
 import time
 from collections.abc import Callable, Iterator
@@ -14,7 +16,6 @@ from prometheus_client import start_http_server
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector, CollectorRegistry
 
-COUNTERS_PORT, HTTP_PORT = 9514, 8080
 QUEUES = ("ship", "answered")
 """rulesets of rsyslog.conf whose queues hold lines that Elasticsearch has not answered for."""
 
@@ -85,9 +86,9 @@ class Inbox(socketserver.ThreadingTCPServer):
 def main() -> None:
     shipper, registry = LogShipper(), CollectorRegistry()
     registry.register(shipper)
-    everywhere = "0.0.0.0"  # noqa: S104 - its container's network, which is the stack's own
-    start_http_server(HTTP_PORT, everywhere, registry)
-    with Inbox((everywhere, COUNTERS_PORT), shipper) as inbox:
+    host = os.environ.get("EXPORTER_HOST", "0.0.0.0")  # noqa: S104 - see above
+    start_http_server(int(os.environ.get("EXPORTER_PORT", "8080")), host, registry)
+    with Inbox((host, int(os.environ.get("COUNTERS_PORT", "9514"))), shipper) as inbox:
         inbox.serve_forever()
 
 

@@ -10,7 +10,8 @@ from scripts.env import completed, with_key
 
 from contracts.registry import SERVICES
 from tests.conftest import lacking
-from tests.support.stack import ROOT, docker, engine
+from tests.support.containers import docker, engine
+from tests.support.stack import ROOT
 
 STACK = "docker-compose.observability.yml"
 FILES = {

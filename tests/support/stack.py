@@ -1,36 +1,21 @@
-"""The Compose stack for a test: containers, network, volumes and ports of its own, asked as its users ask it."""
+"""The whole stack as a test asks it, whatever it runs on: its back ends, its parts, the way of its log lines."""
 
 import json
-import os
-import subprocess
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import httpx
-import pytest
-from scripts.env import completed
-from testcontainers.compose import DockerCompose
 
 from tests.conftest import lacking
-from tests.support.alerting import Notification, Notifications
+from tests.support.alerting import Notifications
 from tests.support.eventually import eventually
 from tests.support.otlp import Span
 from tests.support.platform import Orders
-from tests.support.ports import free_port
 
 ROOT = Path(__file__).parents[2]
-PROJECT = "orderflow-test"
-START_SECONDS = 1500
 LOGS = "logs-orderflow-default"
-LOG_FOLDER = "/var/lib/orderflow/logs"
-SPOOL = "/var/spool/rsyslog"
-# Where this can't be had, that takes its place.
-STAND_INS = {
-    "jaegertracing/jaeger:2.20.0": "observability/jaeger/docker-compose.v1.yml",
-    "kibana:8.19.21": "observability/stack/without-kibana.yml",
-}
 # Alerts on what has happened, which stay for a quarter of an hour or a whole one: other tests make it happen.
 LINGERING = {
     "ApiErrorRateHigh",
@@ -40,147 +25,98 @@ LINGERING = {
     "SpansDropped",
     "UndoFailed",
 }
-PORTS = {
-    "api": "API_PORT",
-    "temporal": "TEMPORAL_PORT",
-    "temporal-ui": "TEMPORAL_UI_PORT",
-    "elasticsearch": "ELASTICSEARCH_PORT",
-    "kibana": "KIBANA_PORT",
-    "jaeger": "JAEGER_PORT",
-    "otlp-grpc": "OTLP_GRPC_PORT",
-    "otlp-http": "OTLP_HTTP_PORT",
-    "prometheus": "PROMETHEUS_PORT",
-    "alertmanager": "ALERTMANAGER_PORT",
-    "mail": "MAIL_PORT",
-    "receiver": "RECEIVER_PORT",
-}
 
 
-def docker(
-    *arguments: str,
-    check: bool = True,
-    timeout_seconds: float = 120,
-    text: str | None = None,
-    environment: Mapping[str, str] | None = None,
-) -> subprocess.CompletedProcess[str]:
-    """Run `docker` with these arguments, `text` as its input, and `environment` beside what is there."""
-    done = subprocess.run(
-        ["docker", *arguments],
-        cwd=ROOT,
-        input=text,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=timeout_seconds,
-        env={**os.environ, **(environment or {})},
-    )
-    if check:
-        assert done.returncode == 0, f"docker {' '.join(arguments)}: {done.stdout}{done.stderr}"
-    return done
-
-
-def engine() -> None:
-    """Skips the test where no Docker engine with Compose answers."""
-    try:
-        docker("version", timeout_seconds=30)
-        docker("compose", "version", timeout_seconds=30)
-    except (AssertionError, OSError, subprocess.TimeoutExpired) as error:
-        lacking(f"no Docker engine with Compose answers: {error}")
-
-
-def give_time(items: list[pytest.Item], folder: Path) -> None:
-    """Tests in this folder get the time for building the images and starting the stack, which is their first one's."""
-    for item in items:
-        if folder in item.path.parents:
-            item.add_marker(pytest.mark.timeout(START_SECONDS))
-
-
-def available(image: str) -> bool:
-    """It is there, or can be pulled."""
-    return any(
-        docker(*ask, image, check=False, timeout_seconds=900).returncode == 0
-        for ask in (("image", "inspect"), ("pull", "-q"))
-    )
-
-
-def files() -> list[str]:
-    """The stack's Compose files, with a stand-in for each image that can't be had."""
-    stand_ins = [file for image, file in STAND_INS.items() if not available(image)]
-    return ["docker-compose.observability.yml", *stand_ins]
-
-
-class _Received(Notifications):
-    def __init__(self, url: str) -> None:
-        self._url = url
-
-    @property
-    def received(self) -> list[Notification]:  # type: ignore[override]
-        found: list[Notification] = httpx.get(self._url, trust_env=False).raise_for_status().json()
-        return found
+class Mail(NamedTuple):
+    subject: str
+    text: str
 
 
 class Stack(Orders):
-    """A stack that is up."""
+    """A stack that is up. Its parts have the names of the Compose files' services."""
 
-    def __init__(self, compose: DockerCompose, ports: Mapping[str, int]) -> None:
-        super().__init__(self._url(ports["api"]))
-        self._compose = compose
-        self.ports = ports
-        self.elasticsearch = self._client(ports["elasticsearch"])
-        self.jaeger = self._client(ports["jaeger"])
-        self.prometheus = self._client(ports["prometheus"])
-        self.alertmanager = self._client(ports["alertmanager"])
-        self.mail = self._client(ports["mail"])
-        self.hook = _Received(self._url(ports["receiver"]))
+    log_folder: str
+    log_files: str
+    """Those of the services in it, rotated ones too, as a shell pattern."""
+    spool: str
+    """Where the log shipper keeps what it has not delivered, and what it could not."""
+    refuses_orders_without: frozenset[str]
+    """The parts in whose absence no order is accepted."""
 
-    @staticmethod
-    def _url(port: int) -> str:
-        return f"http://127.0.0.1:{port}"
-
-    def _client(self, port: int) -> httpx.Client:
-        return httpx.Client(base_url=self._url(port), timeout=30, trust_env=False)
+    def __init__(
+        self, api_url: str, urls: Mapping[str, str], hook: Notifications, lacks: Mapping[str, str] | None = None
+    ) -> None:
+        """`urls` are those of the back ends, by part; `lacks` has, for each part that is not here, why."""
+        super().__init__(api_url)
+        self.hook = hook
+        self._lacks = lacks or {}
+        self._clients = {part: httpx.Client(base_url=url, timeout=30, trust_env=False) for part, url in urls.items()}
 
     def close(self) -> None:
-        for client in (self.http, self.elasticsearch, self.jaeger, self.prometheus, self.alertmanager, self.mail):
+        for client in (self.http, *self._clients.values()):
             client.close()
 
-    # Containers.
+    # Back ends. Where one is not here the test that asks for it is skipped, or fails where all are required.
 
-    def compose(self, *arguments: str, text: str | None = None, environment: Mapping[str, str] | None = None) -> str:
-        """Run `docker compose` on this stack; what it wrote to stdout."""
-        # Its first word is the docker command.
-        command = [*self._compose.docker_compose_command()[1:], *arguments]
-        return docker(*command, timeout_seconds=240, text=text, environment=environment).stdout
+    @property
+    def elasticsearch(self) -> httpx.Client:
+        return self._client("elasticsearch")
 
-    def execute(self, service: str, *command: str, text: str | None = None) -> str:
-        """Run a command in a service's container; what it wrote to stdout."""
-        return self.compose("exec", "-T", service, *command, text=text)
+    @property
+    def jaeger(self) -> httpx.Client:
+        return self._client("jaeger")
 
-    def kill(self, service: str) -> None:
-        self.compose("kill", service)
+    @property
+    def prometheus(self) -> httpx.Client:
+        return self._client("prometheus")
 
-    def start(self, service: str) -> None:
-        """Start it again, and return when it is healthy."""
-        self.compose("start", service)
-        eventually(lambda: self.states()[service], 180, is_it=lambda state: state == ("running", "healthy"))
+    @property
+    def alertmanager(self) -> httpx.Client:
+        return self._client("alertmanager")
 
-    def states(self) -> dict[str, tuple[str, str]]:
-        """State and health of each container, by service; ended jobs too."""
-        lines = self.compose("ps", "--all", "--format", "json").splitlines()
-        return {one["Service"]: (one["State"], one["Health"]) for one in map(json.loads, lines)}
+    def _client(self, part: str) -> httpx.Client:
+        self.require(part)
+        return self._clients[part]
 
-    def rows(self, step: str, query: str, *parameters: object) -> list[tuple[Any, ...]]:
-        for parameter in parameters:
-            query = query.replace("?", "'" + str(parameter).replace("'", "''") + "'", 1)
-        wrapped = f"SELECT row_to_json(found) FROM ({query}) AS found"
-        out = self.execute("postgres", "psql", "-U", "postgres", "-d", step, "-AtX", "-c", wrapped)
-        return [tuple(json.loads(line).values()) for line in out.splitlines()]
+    def require(self, part: str) -> None:
+        if part in self._lacks:
+            lacking(self._lacks[part])
+
+    def mails(self) -> list[Mail]:
+        """What has come to the mail catcher."""
+        raise NotImplementedError
+
+    # Parts.
+
+    def stop(self, part: str) -> None:
+        """End it as an operator does."""
+        raise NotImplementedError
+
+    def kill(self, part: str) -> None:
+        """It dies at once, and stays away until it is started."""
+        raise NotImplementedError
+
+    def start(self, part: str) -> None:
+        """Start it again, and return when it is well."""
+        raise NotImplementedError
+
+    def execute(self, part: str, *command: str, text: str | None = None) -> str:
+        """Run a command where this part runs; what it wrote to stdout."""
+        raise NotImplementedError
+
+    def shipper_with_queue_of(self, lines: int) -> AbstractContextManager[None]:
+        """The log shipper keeps no more lines than that in its queue, while the block runs."""
+        raise NotImplementedError
+
+    def forget_how_far_it_read(self) -> None:
+        """The log shipper, which is stopped, will read all files from their beginnings."""
+        raise NotImplementedError
 
     # Log lines.
 
     def written(self) -> list[dict[str, Any]]:
         """Every line in the files of the services, rotated ones too."""
-        text = self.execute("api", "sh", "-c", f"cat {LOG_FOLDER}/*.jsonl*")
+        text = self.execute("api", "sh", "-c", f"cat {self.log_files}")
         return [json.loads(line) for line in text.splitlines()]
 
     def stored(self, query: str = "*") -> list[dict[str, Any]]:
@@ -260,34 +196,3 @@ def _span(span: Mapping[str, Any], processes: Mapping[str, Any]) -> Span:
         arrival=0,
         transport="http",
     )
-
-
-@contextmanager
-def running_stack(
-    folder: Path, extra_files: Sequence[str] = (), settings: Callable[[str], str] = lambda text: text
-) -> Iterator[Stack]:
-    """The stack, up from nothing, and down again with its volumes. `settings` edits the text of its .env."""
-    engine()
-    ports = {name: free_port() for name in PORTS}
-    example = (ROOT / ".env.example").read_text()
-    env = settings(completed(example, "".join(f"{PORTS[name]}={port}\n" for name, port in ports.items())))
-    env_file = folder / "stack.env"
-    env_file.write_text(env + "ORDERFLOW_ALERT_WEBHOOK_URL=http://receiver:8080/\n")
-    with pytest.MonkeyPatch.context() as patch:
-        for name in list(os.environ):
-            if name.startswith(("ORDERFLOW_", "OTEL_", "TEMPORAL_", "COMPOSE_")):
-                patch.delenv(name)
-        patch.setenv("COMPOSE_PROJECT_NAME", PROJECT)
-        compose = DockerCompose(ROOT, [*files(), *extra_files], env_file=str(env_file), build=True)
-        compose.stop()
-        try:
-            compose.start()
-            stack = Stack(compose, ports)
-            try:
-                yield stack
-            finally:
-                stack.close()
-                # For whoever looks into a failure.
-                (folder / "containers.log").write_text(stack.compose("logs", "--no-color", "--timestamps"))
-        finally:
-            compose.stop()

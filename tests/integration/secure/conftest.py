@@ -8,7 +8,7 @@ import pytest
 from scripts.env import with_key
 
 from tests.support.certificates import make_certificates
-from tests.support.stack import Stack, give_time, running_stack
+from tests.support.containers import ContainerStack, container_stack, give_time
 
 API_KEY = "of_a-key-for-these-tests"
 
@@ -19,7 +19,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @dataclass(frozen=True)
 class Secure:
-    stack: Stack
+    stack: ContainerStack
     certificates: Path
     """The folder that `make certificates` fills."""
     passwords: dict[str, str]
@@ -38,7 +38,7 @@ def secure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secure]:
         return with_keys + f"CERTIFICATES_DIR={made}\n"
 
     files = ["docker-compose.secure.yml", "tests/integration/stack/receiver.yml"]
-    with running_stack(folder, files, settings) as stack:
+    with container_stack(folder, files, settings) as stack:
         stack.http.headers["Authorization"] = f"Bearer {API_KEY}"
         stack.elasticsearch.auth = ("elastic", passwords["ELASTIC_PASSWORD"])
         yield Secure(stack, made, passwords)

@@ -9,14 +9,14 @@ def test_shipping_stopped_and_started(stack: Stack) -> None:
     """`docker stop` of the shipping worker, and an order: web hook and mail say which queue is orphaned and which order
     waits. `docker start`: that it is over is told, and the order completes, having been shipped once."""
     stack.until_quiet()
-    stack.compose("stop", "shipping")
+    stack.stop("shipping")
     order_id = stack.place()
     firing = stack.hook.alert("firing", "TaskQueueOrphaned", 90, task_queue="shipping")
     assert order_id in firing["annotations"]["description"]
     assert "docker compose start shipping" in firing["annotations"]["description"]
     assert stack.order(order_id)["status"] == "shipping"
     summary = firing["annotations"]["summary"]
-    eventually(lambda: [mail for mail in stack.mail.get("/email").json() if mail["subject"] == summary], 60)
+    eventually(lambda: [mail for mail in stack.mails() if mail.subject == summary], 60)
     stack.start("shipping")
     check_completed_once(stack, order_id)
     stack.hook.alert("resolved", "TaskQueueOrphaned", 120, task_queue="shipping")

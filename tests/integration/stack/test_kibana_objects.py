@@ -22,7 +22,7 @@ def orders(stack: Stack) -> dict[str, str]:
     placed.append(stack.place(payment_method="tok_refund_fails", items=SOLD_OUT))
     ended = {order_id: stack.end(order_id, 120)["status"] for order_id in placed}
     assert set(ended.values()) == {"completed", "refused", "needs_attention"}
-    stack.compose("stop", "shipping")
+    stack.stop("shipping")
     stack.hook.alert("firing", "TaskQueueAbsent", 90, task_queue="shipping")
     stack.start("shipping")
     stack.until_all_is_stored()

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from tests.support.eventually import eventually
-from tests.support.stack import LOG_FOLDER, LOGS, SPOOL, Stack
+from tests.support.stack import LOGS, Stack
 
-FILE = f"{LOG_FOLDER}/a-test.jsonl"
-WITH_BAD_ONES = f"{LOG_FOLDER}/a-bad-test.jsonl"
+FILE = "a-test.jsonl"
+WITH_BAD_ONES = "a-bad-test.jsonl"
 
 
 def lines(count: int, **fields: Any) -> list[dict[str, Any]]:
@@ -23,9 +23,14 @@ def lines(count: int, **fields: Any) -> list[dict[str, Any]]:
     ]
 
 
+def in_logs(stack: Stack, script: str, text: str | None = None) -> None:
+    """Run a shell script in the folder of the log files."""
+    stack.execute("api", "sh", "-c", f"cd {stack.log_folder} && {script}", text=text)
+
+
 def write(stack: Stack, made: list[dict[str, Any]], file: str = FILE) -> None:
     text = "".join(json.dumps(line) + "\n" for line in made)
-    stack.execute("api", "sh", "-c", f"cat >> {file}", text=text)
+    in_logs(stack, f"cat >> {file}", text)
 
 
 def counted(stack: Stack, outcome: str) -> float:
@@ -44,11 +49,11 @@ def test_both_are_killed_while_files_rotate(stack: Stack) -> None:
     write(stack, lines(500))
     stack.kill("elasticsearch")
     write(stack, lines(1500))
-    stack.execute("api", "mv", FILE, f"{FILE}.1")
+    in_logs(stack, f"mv {FILE} {FILE}.1")
     write(stack, lines(1000))
     stack.kill("rsyslog")
     write(stack, lines(1000))
-    stack.execute("api", "sh", "-c", f"mv {FILE}.1 {FILE}.2 && mv {FILE} {FILE}.1")
+    in_logs(stack, f"mv {FILE}.1 {FILE}.2 && mv {FILE} {FILE}.1")
     write(stack, lines(500))
     stack.start("rsyslog")
     write(stack, lines(500))
@@ -64,10 +69,8 @@ def test_all_is_read_again(stack: Stack) -> None:
     write(stack, lines(300))
     before = len(stack.until_all_is_stored())
     there = len(stack.written())
-    stack.compose("stop", "rsyslog")
-    stack.compose(
-        "run", "--rm", "--no-deps", "-T", "--entrypoint", "sh", "rsyslog", "-c", f"rm -f {SPOOL}/imfile-state*"
-    )
+    stack.stop("rsyslog")
+    stack.forget_how_far_it_read()
     stack.start("rsyslog")
     eventually(lambda: counted(stack, "known"), 90, is_it=lambda known: known >= there)
     assert len(stack.until_all_is_stored()) >= before
@@ -76,8 +79,7 @@ def test_all_is_read_again(stack: Stack) -> None:
 def test_the_queue_is_full(stack: Stack) -> None:
     """With a queue for 300 lines and Elasticsearch away, the shipper reads no more than that, and waits, also over a
     kill and a stop; in the end it has delivered all."""
-    stack.compose("up", "-d", "--no-deps", "--wait", "rsyslog", environment={"LOGS_QUEUE_LINES": "300"})
-    try:
+    with stack.shipper_with_queue_of(300):
         stack.kill("elasticsearch")
         write(stack, lines(3000))
         waiting = "orderflow_log_shipper_queue_lines"
@@ -85,12 +87,10 @@ def test_the_queue_is_full(stack: Stack) -> None:
         assert stack.ask(waiting)["log-shipper"] <= 300
         stack.kill("rsyslog")
         stack.start("rsyslog")
-        stack.compose("stop", "rsyslog")
+        stack.stop("rsyslog")
         stack.start("rsyslog")
         stack.start("elasticsearch")
         stack.until_all_is_stored(180)
-    finally:
-        stack.compose("up", "-d", "--no-deps", "--wait", "rsyslog")
 
 
 def test_a_refused_line_is_kept_and_told(stack: Stack) -> None:
@@ -99,28 +99,29 @@ def test_a_refused_line_is_kept_and_told(stack: Stack) -> None:
     bad = lines(3, **{"temporal.attempt": "not a number"})
     good = lines(50)
     write(stack, [*good[:25], *bad, *good[25:]], WITH_BAD_ONES)
-    stack.execute("api", "sh", "-c", f"echo half a li >> {WITH_BAD_ONES}")
+    in_logs(stack, f"echo half a li >> {WITH_BAD_ONES}")
     wanted = {line["event.id"] for line in good}
     try:
         eventually(lambda: {line["event.id"] for line in stack.stored()} & wanted, 60, is_it=lambda it: it == wanted)
 
         def letters() -> list[dict[str, Any]]:
             return [
-                json.loads(it) for it in stack.execute("rsyslog", "cat", f"{SPOOL}/dead-letters.jsonl").splitlines()
+                json.loads(it)
+                for it in stack.execute("rsyslog", "cat", f"{stack.spool}/dead-letters.jsonl").splitlines()
             ]
 
         found = eventually(letters, 60, is_it=lambda it: len(it) >= 3)
         assert [letter["line"] for letter in found] == bad
         assert {letter["status"] for letter in found} == {400}
         assert all("temporal.attempt" in letter["error"]["reason"] for letter in found)
-        assert stack.execute("rsyslog", "cat", f"{SPOOL}/unreadable.txt") == "half a li\n"
+        assert stack.execute("rsyslog", "cat", f"{stack.spool}/unreadable.txt") == "half a li\n"
         eventually(lambda: (counted(stack, "refused"), counted(stack, "unreadable")), 60, is_it=lambda it: it == (3, 1))
         refused = stack.hook.alert("firing", "LogLinesRefused", 120, outcome="refused")
         assert refused["labels"]["severity"] == "warning"
     finally:
-        stack.execute("api", "rm", WITH_BAD_ONES)
+        in_logs(stack, f"rm {WITH_BAD_ONES}")
         write(stack, good)
-        stack.execute("rsyslog", "sh", "-c", f"rm -f {SPOOL}/dead-letters.jsonl {SPOOL}/unreadable.txt")
+        stack.execute("rsyslog", "sh", "-c", f"rm -f {stack.spool}/dead-letters.jsonl {stack.spool}/unreadable.txt")
 
 
 def test_the_templates_hold(stack: Stack) -> None:

@@ -99,7 +99,7 @@ def test_prometheus_has_its_metrics(stack: Stack, told: Told) -> None:
 
 def test_the_customer_is_told(stack: Stack, told: Told) -> None:
     """The confirmation is in the mail catcher, once."""
-    mails = [mail for mail in stack.mail.get("/email").json() if told.order_id in mail["text"] + mail["subject"]]
+    mails = [mail for mail in stack.mails() if told.order_id in mail.text + mail.subject]
     assert len(mails) == 1
 
 

@@ -1,20 +1,20 @@
 """What the stack leaves behind. The last of these tests: the stack is gone after it."""
 
-from tests.support.stack import PROJECT, Stack, docker
+from tests.support.containers import PROJECT, ContainerStack, docker
 
 
-def test_a_stop_drains(stack: Stack) -> None:
+def test_a_stop_drains(containers: ContainerStack) -> None:
     """`docker stop` lets each of our services end by itself, in time, with exit code 0."""
     ours = ["api", "order", "payment", "inventory", "shipping", "notification", "monitor"]
-    stack.compose("stop", *ours)
+    containers.compose("stop", *ours)
     codes = {}
     for service in ours:
-        container = stack.compose("ps", "--all", "-q", service).strip()
+        container = containers.compose("ps", "--all", "-q", service).strip()
         codes[service] = docker("inspect", "-f", "{{.State.ExitCode}}", container).stdout.strip()
     assert codes == dict.fromkeys(ours, "0")
 
 
-def test_down_leaves_nothing(stack: Stack) -> None:
+def test_down_leaves_nothing(containers: ContainerStack) -> None:
     """`down -v` leaves no container, no network and no volume of the project."""
     label = f"label=com.docker.compose.project={PROJECT}"
     there = {
@@ -23,5 +23,5 @@ def test_down_leaves_nothing(stack: Stack) -> None:
         "volumes": ("volume", "ls", "-q", "--filter", label),
     }
     assert all(docker(*ask).stdout for ask in there.values())
-    stack.compose("down", "-v")
+    containers.compose("down", "-v")
     assert {what: docker(*ask).stdout for what, ask in there.items()} == dict.fromkeys(there, "")
