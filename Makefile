@@ -30,8 +30,9 @@ api-key:
 certificates:
 	@scripts/certificates.sh
 
+# Some of them only: `make test ARGS='tests/unit -k judge'`.
 test: install
-	@$(BIN)/pytest
+	@$(BIN)/pytest $(ARGS)
 
 check: install
 	@$(BIN)/ruff check

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from tests.alerts.rules import alerts
-from tests.support.alerting import render, tool
+from tests.support.alerting import render
+from tests.support.processes import tool
 
 WEBHOOK = {"ORDERFLOW_ALERT_WEBHOOK_URL": "https://hooks.example/a?key=S3CRET"}
 SLACK = {"ORDERFLOW_ALERT_SLACK_URL": "https://hooks.slack.example/services/T/B/S3CRET"}

@@ -9,7 +9,8 @@ import yaml
 
 from contracts.registry import SERVICES
 from tests.alerts.rules import alerts, kebab
-from tests.support.alerting import PROMETHEUS, tool
+from tests.support.alerting import PROMETHEUS
+from tests.support.processes import tool
 
 DOCS = Path(__file__).parents[2] / "docs"
 UNIT_TESTS = sorted((PROMETHEUS / "tests").glob("*.yml"))

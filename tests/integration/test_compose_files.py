@@ -13,6 +13,8 @@ from tests.conftest import lacking
 from tests.support.containers import docker, engine
 from tests.support.stack import ROOT
 
+pytestmark = pytest.mark.containers
+
 STACK = "docker-compose.observability.yml"
 FILES = {
     "platform": ["docker-compose.yml"],

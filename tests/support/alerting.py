@@ -3,7 +3,6 @@
 import copy
 import json
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,10 +14,9 @@ from typing import Any
 import httpx
 import yaml
 
-from tests.conftest import lacking
 from tests.support.eventually import eventually
 from tests.support.ports import free_port
-from tests.support.processes import Process, answers, running
+from tests.support.processes import Process, answers, running, tool
 from tests.support.serving import serving
 
 OBSERVABILITY = Path(__file__).parents[2] / "observability"
@@ -26,15 +24,6 @@ PROMETHEUS = OBSERVABILITY / "prometheus"
 RENDER = OBSERVABILITY / "alertmanager" / "render.py"
 
 Notification = dict[str, Any]
-
-
-def tool(*names: str) -> str:
-    """The first of these commands that is there; without any the test is skipped."""
-    for name in names:
-        if found := shutil.which(name):
-            return found
-    lacking(f"the command {names[0]} is not on PATH")
-    raise AssertionError("not reached")
 
 
 class Notifications:

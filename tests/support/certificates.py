@@ -4,7 +4,7 @@ import os
 import subprocess
 from pathlib import Path
 
-from tests.support.alerting import tool
+from tests.support.processes import tool
 
 SCRIPT = Path(__file__).parents[2] / "scripts/certificates.sh"
 

@@ -17,12 +17,12 @@ import yaml
 from contracts.registry import SERVICES
 from tests.conftest import lacking
 from tests.faults.disturbances import kill
-from tests.support.alerting import WebHook, alertmanager_process, prometheus_process, tool, web_hook
+from tests.support.alerting import WebHook, alertmanager_process, prometheus_process, web_hook
 from tests.support.mail import Mailbox, mailbox, text_of
 from tests.support.platform import RunningPlatform, running_platform
 from tests.support.ports import free_port
 from tests.support.postgres import postgres_process, step_databases
-from tests.support.processes import Process, answers, running
+from tests.support.processes import Process, answers, running, tool
 from tests.support.stack import ROOT, Mail, Stack
 
 OBSERVABILITY = ROOT / "observability"

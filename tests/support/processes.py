@@ -1,6 +1,7 @@
 """A program that a test starts, kills and starts again: one process with its children, and a log."""
 
 import os
+import shutil
 import signal
 import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -11,7 +12,19 @@ from typing import Any
 import httpx
 import psutil
 
+from tests.conftest import lacking
 from tests.support.eventually import eventually
+
+
+def tool(*names: str) -> str:
+    """The first of these commands that is there; without any the test is skipped."""
+    # Debian keeps its daemons where not every user's PATH leads.
+    path = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/local/sbin", "/usr/sbin"))
+    for name in names:
+        if found := shutil.which(name, path=path):
+            return found
+    lacking(f"the command {names[0]} is not on PATH")
+    raise AssertionError("not reached")
 
 
 def answers(url: str) -> Callable[[], bool]:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.alerting import tool
 from tests.support.certificates import make_certificates
+from tests.support.processes import tool
 
 
 def made(folder: Path, names: str = "") -> dict[str, bytes]:

@@ -15,6 +15,8 @@ from tests.support.eventually import eventually
 from tests.support.order_lines import COMPLETED, events
 from tests.support.stack import LOGS
 
+pytestmark = pytest.mark.containers
+
 
 def test_an_order_with_a_key(secure: Secure) -> None:
     """With a key an order goes all the way, and its lines, trace and metrics arrive as ever."""

@@ -1,6 +1,10 @@
 """What the stack leaves behind. The last of these tests: the stack is gone after it."""
 
+import pytest
+
 from tests.support.containers import PROJECT, ContainerStack, docker
+
+pytestmark = pytest.mark.containers
 
 
 def test_a_stop_drains(containers: ContainerStack) -> None:
