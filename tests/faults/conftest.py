@@ -1,7 +1,7 @@
 """One platform of real processes for all of these tests; each leaves it as whole as it found it."""
 
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,16 @@ BUSINESS_SKUS = [f"PART-{number:04}" for number in range(1000)]
 """Articles of the test platform beside those of the demo's catalogue."""
 
 
+@contextmanager
+def effects_kept_in(kind: str) -> Iterator[dict[str, str]]:
+    """The settings for steps that keep their effects in "sqlite", or each in a database of its own in "postgresql"."""
+    if kind == "sqlite":
+        yield {}
+        return
+    with postgres_server() as server:
+        yield step_databases(server)
+
+
 @pytest.fixture(scope="session", params=["sqlite", "postgresql"])
 def platform(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningPlatform]:
     """One whose steps keep their effects in SQLite, then one that has them in PostgreSQL."""
@@ -21,7 +31,9 @@ def platform(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     catalogue = folder / "catalogue.csv"
     demo = (Path(workers.inventory.__file__).parent / "catalogue.csv").read_text()
     catalogue.write_text(demo + "".join(f"{sku},10\n" for sku in BUSINESS_SKUS))
-    with ExitStack() as stack:
-        databases = step_databases(stack.enter_context(postgres_server())) if request.param == "postgresql" else {}
-        settings = {"ORDERFLOW_INVENTORY_CATALOGUE": str(catalogue), **databases}
-        yield stack.enter_context(running_platform(folder / "data", **settings))
+    settings = {"ORDERFLOW_INVENTORY_CATALOGUE": str(catalogue)}
+    with (
+        effects_kept_in(request.param) as databases,
+        running_platform(folder / "data", **settings, **databases) as running,
+    ):
+        yield running

@@ -30,7 +30,7 @@ NOBODY = 65534
 ELASTICSEARCH_HOME = "ORDERFLOW_ELASTICSEARCH_HOME"
 """The variable that names the folder of an unpacked Elasticsearch 8.19."""
 PORTS = (
-    *("elasticsearch", "elasticsearch-transport", "jaeger", "jaeger-admin", "otlp", "prometheus", "alertmanager"),
+    *("elasticsearch", "elasticsearch-transport", "jaeger", "jaeger-health", "otlp", "prometheus", "alertmanager"),
     *("postgres", "log-shipper-exporter", "counters"),
 )
 
@@ -223,6 +223,9 @@ def _make_data_stream(ports: Mapping[str, int]) -> None:
 
 
 def _jaeger(folder: Path, ports: Mapping[str, int]) -> Process:
+    """Version 2, whose command is `jaeger`, or else version 1."""
+    if command := shutil.which("jaeger"):
+        return _jaeger_2(command, folder, ports)
     command = tool("jaeger-all-in-one")
     container = _container("jaeger", "observability/jaeger/docker-compose.v1.yml") | {
         "ES_SERVER_URLS": f"http://127.0.0.1:{ports['elasticsearch']}",
@@ -230,7 +233,7 @@ def _jaeger(folder: Path, ports: Mapping[str, int]) -> Process:
     }
     listens = {
         "query.http-server.host-port": ports["jaeger"],
-        "admin.http.host-port": ports["jaeger-admin"],
+        "admin.http.host-port": ports["jaeger-health"],
         "collector.otlp.http.host-port": ports["otlp"],
     }
     # What nobody here asks listens where there is room.
@@ -243,8 +246,23 @@ def _jaeger(folder: Path, ports: Mapping[str, int]) -> Process:
     return Process(
         [command, *(f"--{name}=127.0.0.1:{port}" for name, port in listens.items())],
         folder / "jaeger.log",
-        answers(f"http://127.0.0.1:{ports['jaeger-admin']}/"),
+        answers(f"http://127.0.0.1:{ports['jaeger-health']}/"),
         environment=container,
+    )
+
+
+def _jaeger_2(command: str, folder: Path, ports: Mapping[str, int]) -> Process:
+    text = (OBSERVABILITY / "jaeger" / "config.yaml").read_text()
+    usual = {16686: ports["jaeger"], 13133: ports["jaeger-health"], 4318: ports["otlp"], 4317: free_port()}
+    for port, here in usual.items():
+        text = text.replace(f"0.0.0.0:{port}", f"127.0.0.1:{here}")
+    (folder / "jaeger.yaml").write_text(text.replace("/etc/jaeger/", f"{OBSERVABILITY / 'jaeger'}/"))
+    return Process(
+        # Its own metrics would listen on a port that another may have.
+        [command, "--config", str(folder / "jaeger.yaml"), "--set=service.telemetry.metrics.level=none"],
+        folder / "jaeger.log",
+        answers(f"http://127.0.0.1:{ports['jaeger-health']}/status"),
+        environment={"ELASTICSEARCH_URL": f"http://127.0.0.1:{ports['elasticsearch']}"},
     )
 
 
