@@ -14,8 +14,8 @@ ARRIVES_WITHIN_SECONDS = 20.0
 def tree(spans: Sequence[Span], caller: str = "") -> str:
     """A span a line: its name and service, of an activity's wait and run the attempt, and how it came out.
 
-    Siblings stand in the order of their beginnings. `caller` is the id of a remote parent that is not among `spans`;
-    a span that lacks any other parent is marked.
+    Siblings stand in the order of their beginnings, of two that begin at once the longer first. `caller` is the id of a
+    remote parent that is not among `spans`; a span that lacks any other parent is marked.
     """
     known = {span.span_id for span in spans} | {caller, ""}
     roots = [span for span in spans if span.parent_id in (caller, "")]
@@ -53,7 +53,7 @@ def lacking_parent(spans: Sequence[Span], callers: frozenset[str] = frozenset())
 
 
 def _lines(spans: Sequence[Span], siblings: Sequence[Span], indent: str) -> Iterator[str]:
-    for span in sorted(siblings, key=lambda span: span.start_nanos):
+    for span in sorted(siblings, key=lambda span: (span.start_nanos, -span.end_nanos)):
         yield f"{indent}{_line(span)}"
         yield from _lines(spans, [child for child in spans if child.parent_id == span.span_id], indent + "  ")
 
