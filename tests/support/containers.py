@@ -71,7 +71,8 @@ def docker_trouble() -> str | None:
         docker("version", timeout_seconds=30)
         docker("compose", "version", timeout_seconds=30)
     except (AssertionError, OSError, subprocess.TimeoutExpired) as error:
-        return f"no Docker engine with Compose answers: {error}"
+        # The client says first what it is itself.
+        return f"no Docker engine with Compose answers: {str(error).strip().splitlines()[-1]}"
     return None
 
 
