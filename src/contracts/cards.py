@@ -8,8 +8,12 @@ from collections.abc import Iterator
 _RUN = re.compile(r"\d(?:[ .\-_/]?\d){12,}")
 _LENGTHS = range(13, 20)  # ISO/IEC 7812.
 _MOST_GROUPS = 5
-# One in a thousand has a run of digits that passes for a card number, and ids and keys are made of them.
-_UUID = re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b", re.IGNORECASE | re.ASCII)
+# UUIDs, and what is written as 32 hexadecimal digits or more: UUIDs without hyphens, trace ids, digests. Ids and keys
+# are made of them, and one in a thousand has a run of digits that passes for a card number.
+_ID = re.compile(
+    r"(?<![0-9a-z])(?:[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|[0-9a-f]{32,})(?![0-9a-z])",
+    re.IGNORECASE | re.ASCII,
+)
 # ISO/IEC 7812 major industry identifiers of payment cards (3 travel, 4 and 5 banking, 6 merchandising) and
 # Mastercard's 2-series. Leaving out the rest keeps timestamps and most article numbers from being taken for cards.
 _INDUSTRIES = "23456"
@@ -32,9 +36,9 @@ def mask_card_numbers(text: str, mask: str) -> str:
     plain = unicodedata.normalize("NFKC", text)
     parts: list[str] = []
     end = 0
-    for uuid in _UUID.finditer(plain):
-        parts += [_mask_runs(plain[end : uuid.start()], mask), uuid.group()]
-        end = uuid.end()
+    for found in _ID.finditer(plain):
+        parts += [_mask_runs(plain[end : found.start()], mask), found.group()]
+        end = found.end()
     return "".join([*parts, _mask_runs(plain[end:], mask)])
 
 
@@ -43,7 +47,7 @@ def _mask_runs(plain: str, mask: str) -> str:
 
 
 def _candidates(text: str) -> Iterator[str]:
-    for run in _RUN.finditer(_UUID.sub("|", text)):
+    for run in _RUN.finditer(_ID.sub("|", text)):
         yield from _numbers(run.group())
 
 

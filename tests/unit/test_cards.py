@@ -97,6 +97,23 @@ def test_no_uuid_is_a_card_number(first: str, rest: str, variant: str) -> None:
     assert not contains_card_number(f"/orders/{one}/history")
 
 
-def test_a_uuid_that_was_taken_for_a_card_number() -> None:
-    """One of the UUIDs whose digits happen to pass a card's check."""
-    assert not contains_card_number("a72725a5-6bdc-4f00-afb5-128246526085")
+@given(st.sampled_from("23456"), st.text("0123456789abcdef", min_size=31, max_size=127))
+def test_no_hexadecimal_id_is_a_card_number(first: str, rest: str) -> None:
+    """Nor is a UUID without hyphens, a trace id or a digest, whatever key it is a part of."""
+    for key in (first + rest, f"key_{first}{rest}", f"order-{first}{rest}".upper()):
+        assert not contains_card_number(key)
+
+
+@pytest.mark.parametrize("id", ["a72725a5-6bdc-4f00-afb5-128246526085", "61502dee3518437682410ad1f6da7a63"])
+def test_an_id_that_was_taken_for_a_card_number(id: str) -> None:
+    """Some whose digits happen to pass a card's check, bare and in a key."""
+    assert not contains_card_number(id)
+    assert not contains_card_number(f"test_{id}")
+
+
+@pytest.mark.parametrize(
+    "text", [f"{VISA}-a72725a5-6bdc-4f00-afb5-128246526085", f"{VISA} {'a1' * 16}", f"{'1a' * 8}{VISA}x"]
+)
+def test_a_card_number_beside_an_id_is_found(text: str) -> None:
+    """An id hides no card number that stands beside it, and what is no id hides none within it."""
+    assert contains_card_number(text)
