@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import httpx
 
+from contracts.registry import SERVICES
 from tests.conftest import lacking
 from tests.support.alerting import Notifications
 from tests.support.eventually import eventually
@@ -166,6 +167,17 @@ class Stack(Orders):
         """An instant query; values by the label `service`."""
         answer = self.prometheus.get("/api/v1/query", params={"query": promql}).raise_for_status().json()
         return {one["metric"].get("service", ""): float(one["value"][1]) for one in answer["data"]["result"]}
+
+    def until_all_is_scraped(self) -> None:
+        """Returns once Prometheus has reached all of our services, and all else that it is to ask."""
+        ours = {service.name for service in SERVICES}
+
+        def look() -> bool:
+            up = self.ask("min by (service) (up)")
+            assert ours <= up.keys(), up
+            return up == dict.fromkeys(up, 1.0)
+
+        eventually(look, 60)
 
     def firing(self) -> set[str]:
         """The names of the alerts that Prometheus has firing now, but the one that always is."""
