@@ -1,6 +1,7 @@
 """The whole stack as a test asks it, whatever it runs on: its back ends, its parts, the way of its log lines."""
 
 import json
+from abc import abstractmethod
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -83,35 +84,35 @@ class Stack(Orders):
         if part in self._lacks:
             lacking(self._lacks[part])
 
+    @abstractmethod
     def mails(self) -> list[Mail]:
         """What has come to the mail catcher."""
-        raise NotImplementedError
 
     # Parts.
 
+    @abstractmethod
     def stop(self, part: str) -> None:
         """End it as an operator does."""
-        raise NotImplementedError
 
+    @abstractmethod
     def kill(self, part: str) -> None:
         """It dies at once, and stays away until it is started."""
-        raise NotImplementedError
 
+    @abstractmethod
     def start(self, part: str) -> None:
         """Start it again, and return when it is well."""
-        raise NotImplementedError
 
+    @abstractmethod
     def execute(self, part: str, *command: str, text: str | None = None) -> str:
         """Run a command where this part runs; what it wrote to stdout."""
-        raise NotImplementedError
 
+    @abstractmethod
     def shipper_with_queue_of(self, lines: int) -> AbstractContextManager[None]:
         """The log shipper keeps no more lines than that in its queue, while the block runs."""
-        raise NotImplementedError
 
+    @abstractmethod
     def forget_how_far_it_read(self) -> None:
         """The log shipper, which is stopped, will read all files from their beginnings."""
-        raise NotImplementedError
 
     # Log lines.
 
