@@ -2,6 +2,7 @@
 
 import os
 import signal
+from typing import NoReturn
 
 import hypothesis
 import pytest
@@ -24,7 +25,7 @@ hypothesis.settings.load_profile("orderflow")
 REQUIRED = os.environ.get("ORDERFLOW_REQUIRE_BACKENDS") == "1"
 
 
-def lacking(reason: str) -> None:
+def lacking(reason: str) -> NoReturn:
     """A back end is not here: the test is skipped, saying why, and fails where back ends are required (CI)."""
     if REQUIRED:
         pytest.fail(f"a back end is required and missing: {reason}")

@@ -65,9 +65,7 @@ def alerting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Alerting]:
                     "ORDERFLOW_ALERT_WEBHOOK_URL": hook.url,
                     "ORDERFLOW_ALERT_WATCHDOG_URL": watchdog.url,
                     "ORDERFLOW_ALERT_MAIL_TO": "night@shop.example",
-                    "ORDERFLOW_SMTP_HOST": "127.0.0.1",
-                    "ORDERFLOW_SMTP_PORT": str(mail.port),
-                    "ORDERFLOW_SMTP_SECURITY": "none",
+                    **mail.settings,
                 },
             )
         )

@@ -152,9 +152,7 @@ def local_stack(folder: Path) -> Iterator[LocalStack]:
             **step_databases(url),
             "OTEL_METRICS_EXPORTER": "prometheus",
             "OTEL_TRACES_EXPORTER": "none",
-            "ORDERFLOW_SMTP_HOST": "127.0.0.1",
-            "ORDERFLOW_SMTP_PORT": str(box.port),
-            "ORDERFLOW_SMTP_SECURITY": "none",
+            **box.settings,
         }
         if add("elasticsearch", lambda: _elasticsearch(open_folder, ports)):
             _make_data_stream(ports)
@@ -186,7 +184,7 @@ def _elasticsearch(folder: Path, ports: Mapping[str, int]) -> Process:
         lacking(f"Elasticsearch: no Docker engine answers, and {ELASTICSEARCH_HOME} names no unpacked one")
     # A copy, which its user may write into.
     own = folder / "elasticsearch"
-    shutil.copytree(home or "", own, symlinks=True)
+    shutil.copytree(home, own, symlinks=True)
     user = None
     if os.geteuid() == 0:
         # It refuses to be root.
@@ -312,9 +310,7 @@ def _alertmanager(folder: Path, ports: Mapping[str, int], hook: WebHook, box: Ma
     settings = {
         "ORDERFLOW_ALERT_WEBHOOK_URL": hook.url,
         "ORDERFLOW_ALERT_MAIL_TO": "oncall@orderflow.example",
-        "ORDERFLOW_SMTP_HOST": "127.0.0.1",
-        "ORDERFLOW_SMTP_PORT": str(box.port),
-        "ORDERFLOW_SMTP_SECURITY": "none",
+        **box.settings,
     }
     return alertmanager_process(folder, settings, ports["alertmanager"])
 

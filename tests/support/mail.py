@@ -13,10 +13,15 @@ from tests.support.ports import free_port
 
 
 class Mailbox:
-    """`taken` is all that has come, in the order of arrival."""
+    """`taken` is all that has come, in the order of arrival; `settings` are those with which it is sent here."""
 
     def __init__(self, port: int) -> None:
         self.port = port
+        self.settings = {
+            "ORDERFLOW_SMTP_HOST": "127.0.0.1",
+            "ORDERFLOW_SMTP_PORT": str(port),
+            "ORDERFLOW_SMTP_SECURITY": "none",
+        }
         self.taken: list[EmailMessage] = []
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802

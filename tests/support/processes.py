@@ -20,11 +20,8 @@ def tool(*names: str) -> str:
     """The first of these commands that is there; without any the test is skipped."""
     # Debian keeps its daemons where not every user's PATH leads.
     path = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/local/sbin", "/usr/sbin"))
-    for name in names:
-        if found := shutil.which(name, path=path):
-            return found
-    lacking(f"the command {names[0]} is not on PATH")
-    raise AssertionError("not reached")
+    found = next(filter(None, (shutil.which(name, path=path) for name in names)), None)
+    return found or lacking(f"the command {names[0]} is not on PATH")
 
 
 def answers(url: str) -> Callable[[], bool]:

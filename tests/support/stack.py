@@ -52,7 +52,8 @@ class Stack(Orders):
         super().__init__(api_url)
         self.hook = hook
         self._lacks = lacks or {}
-        self._clients = {part: httpx.Client(base_url=url, timeout=30, trust_env=False) for part, url in urls.items()}
+        self._urls = urls
+        self._clients: dict[str, httpx.Client] = {}
 
     def close(self) -> None:
         for client in (self.http, *self._clients.values()):
@@ -78,6 +79,8 @@ class Stack(Orders):
 
     def _client(self, part: str) -> httpx.Client:
         self.require(part)
+        if part not in self._clients:
+            self._clients[part] = httpx.Client(base_url=self._urls[part], timeout=30, trust_env=False)
         return self._clients[part]
 
     def require(self, part: str) -> None:
